@@ -1,0 +1,161 @@
+"""The contract between the gateway and a channel, version 1.
+
+A channel is a class. The gateway examines it, decodes its table of `channels.toml` into
+`config_type`, builds one instance per process, and calls `open` before and `close` after use.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import aiohttp
+from msgspec import Struct
+
+from gateway.contract.events import BadSignature, EventType, ProviderEvent, WebhookRequest
+from gateway.contract.failures import Failure
+from gateway.contract.message import BatchTicket, Outbound, Outcome, Piece, PrintFile
+
+API = 1
+"""The contract's version. A channel says which one it was written for."""
+
+
+class Part(Struct, frozen=True, kw_only=True):
+    """One piece of content that a channel wants rendered for it.
+
+    `line` is plain text without line breaks, `text` plain text, `html` is escaped HTML,
+    `url` an http or https URL.
+    """
+
+    kind: Literal["line", "text", "html", "url"]
+    required: bool = True
+    max_chars: int = 20_000
+
+
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What a channel can do, so that the gateway never asks which channel it is."""
+
+    address_kind: str
+    """`email`, `phone`, `webpush`, `postal`, a kind of the plugin's own, or `external_id`:
+    the recipient's own id, which everybody has."""
+    parts: Mapping[str, Part]
+    per_address: bool = False
+    """True where a recipient has several live addresses and each gets its own copy (push devices)."""
+    batched: bool = False
+    """True where sends are gathered and exported together (paper). Such a channel is a BatchChannel."""
+    idempotent: bool = False
+    """True only where handing over the same `Outbound.id` twice is proven to deliver once."""
+    window: int = 50
+    """The most messages in one call of `send`."""
+    timeout_s: float = 30.0
+    """How long one call of `send` may take. What has no outcome by then is unknown."""
+    reports: frozenset[EventType] = frozenset()
+    """The events that this channel will report after acceptance."""
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """What the gateway lends a channel."""
+
+    http: aiohttp.ClientSession
+    """Shared and guarded: it refuses private networks unless the operator allowed them."""
+    now: Callable[[], datetime]
+    """Business time (UTC). Signatures and TLS use the machine's clock instead."""
+    log: Any
+    """A structlog logger, bound to the channel. Ids only: never addresses, bodies or secrets."""
+    files: Path
+    """A folder of the channel's own."""
+    hook_url: str
+    """The channel's plain webhook URL at this gateway."""
+
+
+class Channel(Protocol):
+    """A way to deliver messages. `send` streams: a crash at 30 of 50 leaves 29 on record."""
+
+    kind: ClassVar[str]
+    api: ClassVar[int]
+    config_type: ClassVar[type[Struct]]
+    capabilities: ClassVar[Capabilities]
+
+    def __init__(self, config: Any, context: Context) -> None:
+        """Keep both; no I/O here."""
+
+    async def open(self) -> None:
+        """Get ready to send. Called once, inside the running loop."""
+
+    async def close(self) -> None:
+        """Let go of connections. Called once."""
+
+    async def check(self) -> None:
+        """Raise ChannelMisconfigured or TransientFailure where sending cannot work now. Sends nothing."""
+
+    def send(self, batch: Sequence[Outbound]) -> AsyncIterator[Outcome]:
+        """Hand the messages over and yield one outcome each, in any order, as they become known."""
+        ...
+
+    def verify(self, request: WebhookRequest) -> None:
+        """Raise BadSignature unless the call is the provider's. Constant time; no I/O."""
+
+    def parse(self, request: WebhookRequest) -> Iterable[ProviderEvent]:
+        """The events in a verified call. Pure. Raises BadWebhook where it makes no sense."""
+        ...
+
+
+class BatchChannel(Channel, Protocol):
+    """A channel whose sends are gathered into batches and written to files."""
+
+    def export(self, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
+        """Write the files of a batch into `folder`. Blocking; the gateway runs it in a thread.
+
+        Deterministic: the same ticket and pieces give the same bytes. Raises PieceRefused
+        for the first piece that cannot be printed; nothing of the folder counts then.
+        """
+        ...
+
+
+class PieceRefused(Exception):
+    """A piece that cannot be printed: `sequence` says which, the text says why."""
+
+    def __init__(self, sequence: int, code: str, detail: str) -> None:
+        super().__init__(f"piece {sequence}: {code}: {detail}")
+        self.sequence = sequence
+        self.code = code
+        self.detail = detail
+
+
+class Quiet:
+    """The parts of the contract that many channels have no use for."""
+
+    def __init__(self, config: Any, context: Context) -> None:
+        self.config = config
+        self.context = context
+
+    async def open(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+    async def check(self) -> None:
+        return None
+
+    def verify(self, request: WebhookRequest) -> None:
+        raise BadSignature
+
+    def parse(self, request: WebhookRequest) -> Iterable[ProviderEvent]:
+        return ()
+
+
+class OneByOne(Quiet):
+    """The simple door: write `send_one`, which returns the provider's id or raises a Failure."""
+
+    async def send_one(self, message: Outbound) -> str | None:
+        raise NotImplementedError
+
+    async def send(self, batch: Sequence[Outbound]) -> AsyncIterator[Outcome]:
+        for message in batch:
+            try:
+                provider_id = await self.send_one(message)
+            except Failure as failure:
+                yield Outcome.failed(message, failure)
+            else:
+                yield Outcome.accepted(message, provider_id)

@@ -1,0 +1,106 @@
+"""What a channel is handed, and what it hands back."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from msgspec import Struct
+
+from gateway.contract.failures import Failure
+
+
+class Address(Struct, frozen=True, kw_only=True):
+    """A place to reach a recipient.
+
+    `value` is normalised: an e-mail address, an E.164 number, a push endpoint, or for
+    post one line that names the place. `data` holds what the kind needs besides: push keys
+    (`p256dh`, `auth`), postal lines (`street`, `postcode`, `city`, `region`, `country`).
+    """
+
+    kind: str
+    value: str
+    data: Mapping[str, Any] = {}
+
+
+class CouponView(Struct, frozen=True, kw_only=True):
+    """The coupon that a message carries: the code as shown to people, and until when it holds."""
+
+    code: str
+    offer: str
+    title: str
+    valid_until: datetime | None = None
+
+
+class Outbound(Struct, frozen=True, kw_only=True):
+    """One rendered message to one address.
+
+    `id` names this send to this address, the same in every try: an idempotent provider can be
+    given it as its idempotency key, and a Message-ID made of it is known before sending. Public,
+    opaque, at most 80 characters of A-Z a-z 0-9 - _.
+    """
+
+    id: str
+    send_id: str
+    job_id: str
+    recipient_id: str
+    """The recipient's external id, as the customer's own systems know it."""
+    name: str
+    """The recipient's display name; may be empty."""
+    address: Address
+    parts: Mapping[str, str]
+    """The rendered parts that the channel's capabilities named. Absent optional parts are absent."""
+    locale: str
+    purpose: str
+    urgent: bool = False
+    expires_at: datetime | None = None
+    """Later than this it is no longer worth delivering (UTC)."""
+    unsubscribe_url: str | None = None
+    """Public HTTPS URL. A POST withdraws (RFC 8058), a GET shows a page. None where the purpose needs none."""
+    status_url: str | None = None
+    """Where the provider may report on this message; answered by the channel's `verify` and `parse`."""
+    coupon: CouponView | None = None
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What became of one Outbound: accepted with the provider's id, or a failure."""
+
+    message_id: str
+    provider_id: str | None = None
+    failure: Failure | None = None
+
+    @classmethod
+    def accepted(cls, message: Outbound, provider_id: str | None = None) -> Self:
+        return cls(message_id=message.id, provider_id=provider_id)
+
+    @classmethod
+    def failed(cls, message: Outbound, failure: Failure) -> Self:
+        return cls(message_id=message.id, provider_id=failure.provider_id, failure=failure)
+
+
+class Piece(Struct, frozen=True, kw_only=True):
+    """One printed piece of a batch. `sequence` starts at 1 and has no gaps."""
+
+    sequence: int
+    message: Outbound
+
+
+class BatchTicket(Struct, frozen=True, kw_only=True):
+    """What the print shop must know of a batch, and all that makes a rendering reproducible."""
+
+    id: str
+    job_name: str
+    pieces: int
+    mailing_on: date
+    created_at: datetime
+    """The timestamp written into the files: the same ticket and pieces give the same bytes."""
+
+
+class PrintFile(Struct, frozen=True, kw_only=True):
+    """A file that an export wrote. `records` counts the pieces in it, 0 for papers about the batch."""
+
+    path: Path
+    media_type: str
+    records: int
+    sha256: str
+    bytes: int

@@ -1,0 +1,128 @@
+"""Addresses made fit for use: normalised, checked, and comparable."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from msgspec import Struct
+
+from gateway.domain.recipient import AddressInput
+
+
+class BadAddress(ValueError):
+    """Not an address that can be used. The text says which field and why, without the address."""
+
+
+class PlaceToReach(Struct, frozen=True, kw_only=True):
+    """A normalised address. `match_key` is equal for equal places: for uniqueness and suppression."""
+
+    kind: str
+    value: str
+    match_key: str
+    data: dict[str, str]
+
+
+def normalise(given: AddressInput) -> PlaceToReach:
+    """The address fit for use. Raises BadAddress. Kinds of plugins are taken as one plain line."""
+    return _NORMALISERS.get(given.kind, _plain)(given)
+
+
+def _email(given: AddressInput) -> PlaceToReach:
+    try:
+        parsed = validate_email(given.value, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise BadAddress(f"value: not an e-mail address: {_first_sentence(error)}") from None
+    # The local part is case-sensitive on paper and nowhere else: two spellings are one person.
+    return PlaceToReach(kind="email", value=parsed.normalized, match_key=parsed.normalized.casefold(), data={})
+
+
+def _first_sentence(error: EmailNotValidError) -> str:
+    return re.sub(r"\S*@\S*", "it", str(error)).split(". ")[0]
+
+
+# Shared-cost and premium numbers bill the person we write to; the others are no one's pocket.
+_REFUSED_NUMBERS: Final = {
+    phonenumbers.PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
+    phonenumbers.PhoneNumberType.SHARED_COST: "a shared-cost number",
+    phonenumbers.PhoneNumberType.UAN: "a company-wide number",
+    phonenumbers.PhoneNumberType.VOICEMAIL: "a voicemail number",
+}
+
+
+def _phone(given: AddressInput) -> PlaceToReach:
+    if not given.value.isascii() or not given.value.startswith("+"):
+        raise BadAddress("value: a number starts with + and its country code, in the digits 0-9")
+    try:
+        number = phonenumbers.parse(given.value)
+    except phonenumbers.NumberParseException:
+        raise BadAddress("value: not a telephone number") from None
+    if number.extension:
+        raise BadAddress("value: a number with an extension takes no messages")
+    if not phonenumbers.is_possible_number(number):
+        raise BadAddress("value: too short or too long for a number of its country")
+    refused = _REFUSED_NUMBERS.get(phonenumbers.number_type(number))
+    if refused:
+        raise BadAddress(f"value: {refused} takes no messages")
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return PlaceToReach(kind="phone", value=e164, match_key=e164, data={})
+
+
+def _webpush(given: AddressInput) -> PlaceToReach:
+    parts = urlsplit(given.value)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+        raise BadAddress("value: a push endpoint is an https URL")
+    missing = sorted({"p256dh", "auth"} - given.data.keys())
+    if missing:
+        raise BadAddress(f"data: a push subscription needs {' and '.join(missing)}")
+    return PlaceToReach(kind="webpush", value=given.value, match_key=given.value, data=dict(given.data))
+
+
+_POSTAL_FIELDS: Final = ("name", "street", "street2", "postcode", "city", "region", "country")
+
+
+def _postal(given: AddressInput) -> PlaceToReach:
+    unknown = sorted(given.data.keys() - set(_POSTAL_FIELDS))
+    if unknown:
+        raise BadAddress(f"data: a postal address has no {', '.join(unknown)}")
+    lines = {field: _one_line(given.data.get(field, ""), field) for field in _POSTAL_FIELDS}
+    missing = [field for field in ("street", "city", "country") if not lines[field]]
+    if missing:
+        raise BadAddress(f"data: a postal address needs {', '.join(missing)}")
+    if not re.fullmatch(r"[A-Z]{2}", lines["country"]):
+        raise BadAddress("data: country is an ISO code of two capitals, such as IT")
+    kept = {field: line for field, line in lines.items() if line}
+    place = [kept.get(field, "") for field in ("street", "street2", "postcode", "city", "country")]
+    match_key = "|".join(re.sub(r"[\W_]+", " ", part.casefold()).strip() for part in place)
+    value = ", ".join(part for part in place if part)
+    return PlaceToReach(kind="postal", value=value, match_key=match_key, data=kept)
+
+
+def _plain(given: AddressInput) -> PlaceToReach:
+    value = _one_line(given.value, "value")
+    if not value:
+        raise BadAddress("value: is empty")
+    return PlaceToReach(kind=given.kind, value=value, match_key=value, data=dict(given.data))
+
+
+def _one_line(text: str, field: str) -> str:
+    text = unicodedata.normalize("NFC", text).strip()
+    if any(unicodedata.category(symbol) in ("Cc", "Cf", "Zl", "Zp") for symbol in text):
+        raise BadAddress(f"{field}: holds control characters or line breaks")
+    return text
+
+
+_NORMALISERS: Final[dict[str, Callable[[AddressInput], PlaceToReach]]] = {
+    "email": _email,
+    "phone": _phone,
+    "webpush": _webpush,
+    "postal": _postal,
+}
+
+UNIQUE_KINDS_EXCEPT: Final = frozenset({"postal"})
+"""A household shares its letter box; every other address belongs to one recipient."""
+MANY_KINDS: Final = frozenset({"webpush"})
+"""Each device has an address of its own; of every other kind a recipient has one primary."""

@@ -1,0 +1,89 @@
+"""A job: an audience, a message in steps, and the policy it runs under. Frozen when accepted."""
+
+from datetime import datetime, time, timedelta
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from gateway.domain.audience import Audience
+from gateway.domain.words import ChannelName, Key, Locale, PurposeName
+
+Anchor = Literal["entry", "previous", "coupon_end"]
+"""What a step's delay counts from: the entry, the previous step's acceptance, the end of the coupon."""
+Condition = Literal["always", "not_redeemed", "not_clicked"]
+
+Source = Annotated[str, Meta(max_length=200_000)]
+Variants = dict[Locale, dict[str, Source]]
+"""Template sources by locale and part."""
+
+
+class StepInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message. Channels are tried in this order: the first that may reach the person is used."""
+
+    name: Key
+    channels: Annotated[tuple[ChannelName, ...], Meta(min_length=1, max_length=10)]
+    content: Annotated[dict[ChannelName, Variants], Meta(min_length=1)]
+    after: timedelta = timedelta(0)
+    anchor: Anchor = "previous"
+    only_if: Condition = "not_redeemed"
+    local_time: time | None = None
+    """Wait for this hour of the recipient's wall clock."""
+    ttl: timedelta | None = None
+    """Longer than this after it fell due, it is not worth sending."""
+
+
+class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `POST /v1/jobs` takes."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    purpose: PurposeName
+    audience: Audience
+    steps: Annotated[tuple[StepInput, ...], Meta(min_length=1, max_length=20)]
+    offer: Key | None = None
+    default_locale: Locale = "en"
+    start_at: datetime | None = None
+    expires_at: datetime | None = None
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    """9 is the most important."""
+    obeys_caps: bool | None = None
+    counts_towards_caps: bool | None = None
+    """Both as the purpose says, where left out."""
+    over_cap: Literal["wait", "skip"] = "wait"
+    if_not_sent: Literal["end", "continue"] = "end"
+    """Whether the next step follows a step that was not sent."""
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """A step of an accepted job: content by its hash, templates known to be sound."""
+
+    name: str
+    channels: tuple[str, ...]
+    content: dict[str, str]
+    """Channel to the hash of its content."""
+    uses_coupon: frozenset[str]
+    """The channels whose content shows a coupon."""
+    after: timedelta
+    anchor: Anchor
+    only_if: Condition
+    local_time: time | None
+    ttl: timedelta | None
+
+
+class JobSpec(Struct, frozen=True, kw_only=True):
+    """An accepted job without its audience. Stored as it is; nothing edits it."""
+
+    name: str
+    purpose: str
+    steps: tuple[Step, ...]
+    offer: str | None
+    default_locale: str
+    start_at: datetime
+    expires_at: datetime | None
+    priority: int
+    obeys_caps: bool
+    counts_towards_caps: bool
+    over_cap: Literal["wait", "skip"]
+    if_not_sent: Literal["end", "continue"]
+
+    def channels(self) -> frozenset[str]:
+        return frozenset(channel for step in self.steps for channel in step.channels)

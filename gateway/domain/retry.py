@@ -1,0 +1,17 @@
+"""When to try again after a failure that may pass."""
+
+from datetime import timedelta
+
+from gateway.domain.policy import Retry
+
+
+def backoff(retry: Retry, tries: int, chance: float) -> timedelta | None:
+    """The wait before the next try, after `tries` tries; None when there is no further one.
+
+    Doubles from `first` to `longest`; `chance` in [0, 1) spreads it over the upper half, so
+    that what failed together does not come back together.
+    """
+    if tries >= retry.attempts:
+        return None
+    full: timedelta = min(retry.first * float(2 ** (tries - 1)), retry.longest)
+    return full * (0.5 + chance / 2)

@@ -1,0 +1,109 @@
+"""Signed tokens: ids and links that nobody can make up.
+
+A token is a key id, a payload and 96 bits of HMAC-SHA256 under a key derived (HKDF, RFC 5869)
+for one purpose: a click link is no unsubscribe link. Keys rotate: the ring's current key signs, all verify.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, Literal
+
+import msgspec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from gateway.domain.words import SendKey
+
+Purpose = Literal["message", "send", "click", "unsubscribe", "cursor"]
+_TAG_BYTES: Final = 12
+
+
+class BadToken(ValueError):
+    """Not signed by us, for another purpose, or cut short."""
+
+
+class MessageRef(msgspec.Struct, frozen=True, array_like=True):
+    """A send to one of the recipient's addresses: what an `Outbound.id` stands for."""
+
+    job_id: int
+    recipient_id: int
+    run: int
+    step: int
+    channel: str
+    address_id: int = 0
+    """0 where the reference is to the send as a whole."""
+    link: int = 0
+    """Which link of the content, for clicks."""
+
+    @property
+    def key(self) -> SendKey:
+        return SendKey(self.job_id, self.recipient_id, self.run, self.step, self.channel)
+
+
+class KeyRing:
+    """The installation's secret keys by id. The current one signs; the others still verify."""
+
+    def __init__(self, current: int, keys: Mapping[int, bytes]) -> None:
+        self._current = current
+        self._keys = dict(keys)
+        self._derived: dict[tuple[int, str], bytes] = {}
+
+    def sign(self, purpose: Purpose, payload: bytes) -> str:
+        body = bytes([self._current]) + payload
+        return _text(body + self._tag(self._current, purpose, body))
+
+    def open(self, purpose: Purpose, token: str) -> bytes:
+        """The payload of a token of ours. Raises BadToken, in the same time for every fault of the tag."""
+        raw = _bytes(token)
+        if len(raw) <= _TAG_BYTES or raw[0] not in self._keys:
+            raise BadToken
+        body, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
+        if not hmac.compare_digest(tag, self._tag(raw[0], purpose, body)):
+            raise BadToken
+        return body[1:]
+
+    def sign_ref(self, purpose: Purpose, ref: MessageRef) -> str:
+        return self.sign(purpose, msgspec.msgpack.encode(ref))
+
+    def open_ref(self, purpose: Purpose, token: str) -> MessageRef:
+        try:
+            return msgspec.msgpack.decode(self.open(purpose, token), type=MessageRef)
+        except msgspec.DecodeError:
+            raise BadToken from None
+
+    def hash_address(self, kind: str, match_key: str) -> bytes:
+        """The keyed hash under which an address is suppressed, also after its owner is erased.
+
+        Always under the oldest key of the ring: a rotation must not revive anybody.
+        """
+        key = self._derive(min(self._keys), "address")
+        return hmac.digest(key, f"{kind}\0{match_key}".encode(), "sha256")[:16]
+
+    def _tag(self, key_id: int, purpose: Purpose, body: bytes) -> bytes:
+        return hmac.digest(self._derive(key_id, purpose), body, "sha256")[:_TAG_BYTES]
+
+    def _derive(self, key_id: int, purpose: str) -> bytes:
+        cached = self._derived.get((key_id, purpose))
+        if cached is None:
+            hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"risveglio:" + purpose.encode())
+            cached = self._derived[(key_id, purpose)] = hkdf.derive(self._keys[key_id])
+        return cached
+
+
+def fingerprint(value: bytes) -> bytes:
+    """A plain hash for high-entropy secrets and contents, where no key is needed."""
+    return sha256(value).digest()
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _bytes(token: str) -> bytes:
+    try:
+        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise BadToken from None
