@@ -15,42 +15,42 @@ class _Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
     pass
 
 
-class Everyone(_Node, tag="everyone"):
+class Everyone(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="everyone"):
     """All recipients."""
 
 
-class All(_Node, tag="all"):
+class All(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="all"):
     """Every one of the conditions."""
 
     of: Annotated[tuple["Expression", ...], Meta(min_length=1, max_length=20)]
 
 
-class AnyOf(_Node, tag="any"):
+class AnyOf(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="any"):
     """At least one of the conditions."""
 
     of: Annotated[tuple["Expression", ...], Meta(min_length=1, max_length=20)]
 
 
-class Not(_Node, tag="not"):
+class Not(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="not"):
     """The condition does not hold. Unknown counts as not holding."""
 
     of: "Expression"
 
 
-class Country(_Node, tag="country"):
+class Country(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="country"):
     """The recipient's country is one of these."""
 
     any_of: Annotated[tuple[str, ...], Meta(min_length=1, max_length=250)]
 
 
-class AttributeIs(_Node, tag="attribute"):
+class AttributeIs(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="attribute"):
     """The attribute has one of these values."""
 
     name: Key
     any_of: Annotated[tuple[Scalar, ...], Meta(min_length=1, max_length=100)]
 
 
-class AttributeBetween(_Node, tag="attribute_between"):
+class AttributeBetween(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="attribute_between"):
     """The attribute is a number within these bounds, both included; either may be left out."""
 
     name: Key
@@ -58,7 +58,7 @@ class AttributeBetween(_Node, tag="attribute_between"):
     at_most: float | None = None
 
 
-class Activity(_Node, tag="activity"):
+class Activity(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="activity"):
     """What the recipient did elsewhere: how often, when last, how much in all.
 
     Only activities of `kind` within the last `within` count where it is given. `dormant_for`
@@ -103,19 +103,19 @@ class _Audience(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     pass
 
 
-class Inline(_Audience, tag="inline"):
+class Inline(_Audience, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="inline"):
     """These people, each with variables of their own."""
 
     recipients: Annotated[tuple[Named, ...], Meta(min_length=1, max_length=10_000)]
 
 
-class Ids(_Audience, tag="ids"):
+class Ids(_Audience, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ids"):
     """These people, by external id."""
 
     ids: Annotated[tuple[ExternalId, ...], Meta(min_length=1, max_length=100_000)]
 
 
-class Matching(_Audience, tag="matching"):
+class Matching(_Audience, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="matching"):
     """Everyone for whom the expression holds when the job is expanded."""
 
     where: Expression

@@ -62,6 +62,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """Channel to the hash of its content."""
     uses_coupon: frozenset[str]
     """The channels whose content shows a coupon."""
+    links: dict[str, tuple[str, ...]]
+    """By channel, the only addresses that tracked links of its messages lead to."""
     after: timedelta
     anchor: Anchor
     only_if: Condition

@@ -44,11 +44,15 @@ class MessageRef(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeyRing:
-    """The installation's secret keys by id. The current one signs; the others still verify."""
+    """The installation's secret keys by id. The current one signs; the others still verify.
 
-    def __init__(self, current: int, keys: Mapping[int, bytes]) -> None:
+    `pepper` hashes addresses and never changes: a rotation must not revive anybody.
+    """
+
+    def __init__(self, current: int, keys: Mapping[int, bytes], pepper: bytes) -> None:
         self._current = current
         self._keys = dict(keys)
+        self._pepper = pepper
         self._derived: dict[tuple[int, str], bytes] = {}
 
     def sign(self, purpose: Purpose, payload: bytes) -> str:
@@ -74,13 +78,9 @@ class KeyRing:
         except msgspec.DecodeError:
             raise BadToken from None
 
-    def hash_address(self, kind: str, match_key: str) -> bytes:
-        """The keyed hash under which an address is suppressed, also after its owner is erased.
-
-        Always under the oldest key of the ring: a rotation must not revive anybody.
-        """
-        key = self._derive(min(self._keys), "address")
-        return hmac.digest(key, f"{kind}\0{match_key}".encode(), "sha256")[:16]
+    def hash_address(self, kind: str, match_key: str) -> str:
+        """The keyed hash under which an address is suppressed, also after its owner is erased."""
+        return hmac.digest(self._pepper, f"{kind}\0{match_key}".encode(), "sha256")[:16].hex()
 
     def _tag(self, key_id: int, purpose: Purpose, body: bytes) -> bytes:
         return hmac.digest(self._derive(key_id, purpose), body, "sha256")[:_TAG_BYTES]

@@ -1,0 +1,241 @@
+"""A request becomes a job: examined whole, then frozen."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from gateway.domain.audience import MAX_DEPTH, Ids, Inline, Matching, depth
+from gateway.domain.job import JobInput, JobSpec, Step, StepInput
+from gateway.domain.offer import Offer
+from gateway.domain.templates import CheckedContent, check_content
+from gateway.services.installation import Installation
+from gateway.services.problems import Invalid, Problem
+from gateway.storage import clock, contents, jobs, offers, sends
+from gateway.storage.database import Transaction
+from gateway.storage.jobs import Job
+
+
+class Examined(Struct, frozen=True, kw_only=True):
+    """A sound request. `checked` holds what each step's content uses, by channel."""
+
+    request: JobInput
+    checked: tuple[dict[str, CheckedContent], ...]
+
+
+def examine(installation: Installation, request: JobInput) -> Examined:
+    """Everything that can be said of a request without the database. Raises Invalid with every problem at once."""
+    problems = [*_job_problems(installation, request), *_audience_problems(request)]
+    checked: list[dict[str, CheckedContent]] = []
+    for number, step in enumerate(request.steps):
+        problems += _step_problems(installation, request, number, step)
+        of_step, found = _check_contents(installation, request, number, step)
+        checked.append(of_step)
+        problems += found
+    if problems:
+        raise Invalid(problems)
+    return Examined(request=request, checked=tuple(checked))
+
+
+def _job_problems(installation: Installation, request: JobInput) -> Iterator[Problem]:
+    purposes = installation.policies.purposes
+    if request.purpose not in purposes:
+        known = ", ".join(sorted(purposes))
+        yield Problem(pointer="/purpose", detail=f"no purpose {request.purpose} in the policies; there is {known}")
+    for name in ("start_at", "expires_at"):
+        at: datetime | None = getattr(request, name)
+        if at is not None and at.tzinfo is None:
+            yield Problem(pointer=f"/{name}", detail="needs a time zone, such as 2026-05-01T10:00:00Z")
+    doubles = [name for name, count in Counter(step.name for step in request.steps).items() if count > 1]
+    if doubles:
+        yield Problem(pointer="/steps", detail=f"two steps have the name {', '.join(doubles)}")
+
+
+def _audience_problems(request: JobInput) -> Iterator[Problem]:
+    match request.audience:
+        case Matching(where=where) if depth(where) > MAX_DEPTH:
+            yield Problem(pointer="/audience/where", detail=f"is nested more than {MAX_DEPTH} levels deep")
+        case Ids(ids=ids):
+            yield from _doubled("/audience/ids", list(ids))
+        case Inline(recipients=people):
+            yield from _doubled("/audience/recipients", [person.id for person in people])
+
+
+def _doubled(pointer: str, ids: list[str]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for position, id in enumerate(ids):
+        if id in seen:
+            yield Problem(pointer=f"{pointer}/{position}", detail="this recipient is named twice")
+        seen.add(id)
+
+
+def _step_problems(installation: Installation, request: JobInput, number: int, step: StepInput) -> Iterator[Problem]:
+    here = f"/steps/{number}"
+    for place, channel in enumerate(step.channels):
+        if channel not in installation.channels:
+            known = ", ".join(sorted(installation.channels)) or "none"
+            yield Problem(pointer=f"{here}/channels/{place}", detail=f"no channel {channel} is ready; there is {known}")
+        if channel not in step.content:
+            yield Problem(pointer=f"{here}/content", detail=f"has nothing for the channel {channel}")
+    if len(set(step.channels)) < len(step.channels):
+        yield Problem(pointer=f"{here}/channels", detail="names a channel twice")
+    for channel in step.content.keys() - set(step.channels):
+        yield Problem(pointer=f"{here}/content/{channel}", detail="the step does not use this channel")
+    if step.anchor == "coupon_end" and (number == 0 or request.offer is None):
+        yield Problem(
+            pointer=f"{here}/anchor", detail="there is no coupon to count from: name an offer, in a later step"
+        )
+    if step.anchor != "coupon_end" and step.after < timedelta(0):
+        yield Problem(pointer=f"{here}/after", detail="only a delay from the coupon's end can be negative")
+    if step.ttl is not None and step.ttl <= timedelta(0):
+        yield Problem(pointer=f"{here}/ttl", detail="must be longer than nothing, such as PT12H")
+
+
+def _check_contents(
+    installation: Installation, request: JobInput, number: int, step: StepInput
+) -> tuple[dict[str, CheckedContent], list[Problem]]:
+    checked: dict[str, CheckedContent] = {}
+    problems: list[Problem] = []
+    for channel, variants in step.content.items():
+        capabilities = installation.channels.get(channel)
+        if capabilities is None:
+            continue
+        here = f"/steps/{number}/content/{channel}"
+        found = check_content(variants, capabilities.parts, request.default_locale)
+        if isinstance(found, list):
+            problems += [Problem(pointer=here + each.pointer, detail=_told(each.message, each.line)) for each in found]
+            continue
+        checked[channel] = found
+        if found.uses_coupon and request.offer is None:
+            problems.append(Problem(pointer=here, detail="shows a coupon, and the job names no offer"))
+    return checked, problems
+
+
+def _told(message: str, line: int | None) -> str:
+    return message if line is None else f"line {line}: {message}"
+
+
+def accept(tx: Transaction, installation: Installation, client: str, examined: Examined, public_id: str) -> Job:
+    """Freeze the request as a job. Raises Invalid where what it names does not exist or is over."""
+    now = clock.now(tx).business
+    offer_id, spec = _freeze(tx, installation, examined, now)
+    jobs.add(
+        tx,
+        public_id=public_id,
+        client=client,
+        lane=_lane(installation, examined.request),
+        spec=spec,
+        offer_id=offer_id,
+        audience=examined.request.audience,
+        now=now,
+    )
+    for step in examined.request.steps:
+        for variants in step.content.values():
+            contents.put(tx, variants, now)
+    job = jobs.get(tx, public_id)
+    if job is None:
+        raise AssertionError("the job was written in this transaction")
+    return job
+
+
+def draft(tx: Transaction, installation: Installation, client: str, examined: Examined) -> Job:
+    """The job that this request would become, written nowhere: for previews. Raises Invalid as `accept` does."""
+    now = clock.now(tx).business
+    offer_id, spec = _freeze(tx, installation, examined, now)
+    found = offers.get(tx, spec.offer) if spec.offer else None
+    return Job(
+        id=0,
+        public_id="preview",
+        client=client,
+        state="running",
+        lane=_lane(installation, examined.request),
+        spec=spec,
+        offer_id=offer_id,
+        offer=found[1] if found else None,
+        cursor=0,
+        accepted_at=now,
+        expanded_at=None,
+        ended_at=None,
+    )
+
+
+def _freeze(
+    tx: Transaction, installation: Installation, examined: Examined, now: datetime
+) -> tuple[int | None, JobSpec]:
+    request = examined.request
+    offer_id, offer = offers.get(tx, request.offer) or (None, None) if request.offer else (None, None)
+    problems = [*_offer_problems(request, offer, now), *_time_problems(request, now)]
+    if problems:
+        raise Invalid(problems)
+    purpose = installation.policies.purposes[request.purpose]
+    spec = JobSpec(
+        name=request.name,
+        purpose=request.purpose,
+        steps=tuple(
+            _step(installation, step, checked) for step, checked in zip(request.steps, examined.checked, strict=True)
+        ),
+        offer=request.offer,
+        default_locale=request.default_locale,
+        start_at=request.start_at or now,
+        expires_at=request.expires_at,
+        priority=request.priority,
+        obeys_caps=purpose.obeys_caps if request.obeys_caps is None else request.obeys_caps,
+        counts_towards_caps=(
+            purpose.counts_towards_caps if request.counts_towards_caps is None else request.counts_towards_caps
+        ),
+        over_cap=request.over_cap,
+        if_not_sent=request.if_not_sent,
+    )
+    return offer_id, spec
+
+
+def _offer_problems(request: JobInput, offer: Offer | None, now: datetime) -> Iterator[Problem]:
+    if request.offer is None:
+        return
+    if offer is None:
+        yield Problem(pointer="/offer", detail=f"there is no offer {request.offer}; make it with PUT /v1/offers first")
+    elif offer.over(now):
+        yield Problem(pointer="/offer", detail=f"the offer {request.offer} is over")
+
+
+def _time_problems(request: JobInput, now: datetime) -> Iterator[Problem]:
+    start_at = request.start_at or now
+    if request.expires_at is not None and request.expires_at <= max(start_at, now):
+        yield Problem(pointer="/expires_at", detail="lies before the job can start: nothing would be sent")
+
+
+def _step(installation: Installation, step: StepInput, checked: dict[str, CheckedContent]) -> Step:
+    return Step(
+        name=step.name,
+        channels=step.channels,
+        content={channel: contents.hash_of(variants) for channel, variants in step.content.items()},
+        uses_coupon=frozenset(channel for channel, found in checked.items() if found.uses_coupon),
+        links={channel: found.links for channel, found in checked.items()},
+        after=step.after,
+        anchor=step.anchor,
+        only_if=step.only_if,
+        local_time=step.local_time,
+        ttl=step.ttl,
+    )
+
+
+def _lane(installation: Installation, request: JobInput) -> int:
+    """Urgent purposes and small jobs have a lane of their own: bulk never delays them."""
+    purpose = installation.policies.purposes[request.purpose]
+    match request.audience:
+        case Inline(recipients=people):
+            small = len(people) <= installation.policies.small_job
+        case Ids(ids=ids):
+            small = len(ids) <= installation.policies.small_job
+        case Matching():
+            small = False
+    return sends.URGENT if purpose.urgent or small else sends.BULK
+
+
+def bypasses_consent(installation: Installation, request: JobInput) -> bool:
+    """Whether the job would write to people who never agreed: the caller needs a scope for it."""
+    purpose = installation.policies.purposes.get(request.purpose)
+    return purpose is not None and any(
+        purpose.basis_on(channel) == "none" for step in request.steps for channel in step.channels
+    )

@@ -1,0 +1,200 @@
+"""The messages of a claim: who, where, what, in which language, with which links."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from gateway.contract import Address, CouponView, Outbound
+from gateway.domain.coupon import shown
+from gateway.domain.templates import (
+    ChannelContent,
+    CouponNames,
+    JobNames,
+    RecipientNames,
+    RenderContext,
+)
+from gateway.domain.tokens import MessageRef
+from gateway.domain.words import SendKey
+from gateway.services.installation import Installation
+from gateway.services.rules import purpose_of, zone_of
+from gateway.storage import contents, entries, jobs, recipients, sends
+from gateway.storage.database import Transaction
+from gateway.storage.jobs import Job
+from gateway.storage.types import Record
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """One send, ready to be rendered once and addressed to each of its `addresses`."""
+
+    key: SendKey
+    content_hash: str
+    context: RenderContext
+    addresses: tuple[tuple[int, Address], ...]
+    """Internal id and address; empty where all have gone since the decision."""
+    job_public_id: str
+    purpose: str
+    urgent: bool
+    expires_at: datetime | None
+    coupon: CouponView | None
+    unsubscribe_url: str | None
+
+
+class Drafts(Struct, frozen=True, kw_only=True):
+    """The drafts of a claim, and each content in them once, by its hash."""
+
+    drafts: tuple[Draft, ...]
+    contents: Mapping[str, ChannelContent]
+
+
+def drafts_of(tx: Transaction, installation: Installation, channel: str, keys: Sequence[SendKey]) -> Drafts:
+    """Everything the messages of these sends are made of. Reads only."""
+    capabilities = installation.channels[channel]
+    ids = list({key.recipient_id for key in keys})
+    people = recipients.profiles(tx, ids)
+    places = _places(tx, ids, capabilities.address_kind, people)
+    entry_of = entries.get(tx, [key.entry for key in keys])
+    expiries = {key: row.expires_at for key, row in sends.get(tx, keys).items()}
+    job_of = jobs.by_ids(tx, {key.job_id for key in keys})
+    hashes = {key: job_of[key.job_id].spec.steps[key.step].content[channel] for key in keys}
+    channel_contents = {
+        digest: ChannelContent(
+            variants=variants, parts=capabilities.parts, default_locale=_default_locale(job_of, hashes, digest)
+        )
+        for digest, variants in contents.get(tx, hashes.values()).items()
+    }
+    drafts = tuple(
+        _draft(
+            installation,
+            key,
+            job_of[key.job_id],
+            people[key.recipient_id],
+            entry_of[key.entry],
+            places.get(key.recipient_id, ())[: None if capabilities.per_address else 1],
+            hashes[key],
+            expiries[key],
+        )
+        for key in keys
+    )
+    return Drafts(drafts=drafts, contents=channel_contents)
+
+
+def _default_locale(job_of: Mapping[int, Job], hashes: Mapping[SendKey, str], digest: str) -> str:
+    return next(job_of[key.job_id].spec.default_locale for key, each in hashes.items() if each == digest)
+
+
+def _places(
+    tx: Transaction, ids: Sequence[int], kind: str, people: Mapping[int, Record]
+) -> Mapping[int, tuple[tuple[int, Address], ...]]:
+    if kind == "external_id":
+        return {id: ((0, Address(kind=kind, value=row.external_id)),) for id, row in people.items()}
+    return {
+        id: tuple((row.id, Address(kind=row.kind, value=row.value, data=row.data)) for row in rows)
+        for id, rows in recipients.live_addresses(tx, ids, kind).items()
+    }
+
+
+def _draft(
+    installation: Installation,
+    key: SendKey,
+    job: Job,
+    person: Record,
+    entry: Record,
+    addresses: tuple[tuple[int, Address], ...],
+    content_hash: str,
+    expires_at: datetime | None,
+) -> Draft:
+    purpose, step = purpose_of(installation, job.spec), job.spec.steps[key.step]
+    unsubscribe_url = _unsubscribe_url(installation, key) if purpose.unsubscribe else None
+    coupon = coupon_view(job, entry)
+    context = RenderContext(
+        recipient=RecipientNames(
+            name=person.name or None,
+            external_id=person.external_id,
+            locale=person.locale,
+            country=person.country,
+            attributes=person.attributes,
+        ),
+        job=JobNames(name=job.spec.name),
+        locale=person.locale or job.spec.default_locale,
+        zone=zone_of(installation, person.time_zone).key,
+        vars=entry.variables or {},
+        coupon=None
+        if coupon is None
+        else CouponNames(code=coupon.code, title=coupon.title, valid_until=coupon.valid_until),
+        unsubscribe_url=unsubscribe_url,
+        links={index: click_url(installation, key, index) for index in range(len(step.links.get(key.channel, ())))},
+    )
+    return Draft(
+        key=key,
+        content_hash=content_hash,
+        context=context,
+        addresses=addresses,
+        job_public_id=job.public_id,
+        purpose=job.spec.purpose,
+        urgent=purpose.urgent,
+        expires_at=expires_at,
+        coupon=coupon,
+        unsubscribe_url=unsubscribe_url,
+    )
+
+
+def coupon_view(job: Job, entry: Record) -> CouponView | None:
+    """The coupon that the entry holds, as messages show it."""
+    if entry.code is None or job.offer is None:
+        return None
+    return CouponView(
+        code=shown(entry.code), offer=job.offer.key, title=job.offer.title, valid_until=entry.coupon_until
+    )
+
+
+def outbounds(
+    installation: Installation, channel: str, draft: Draft, locale: str, parts: Mapping[str, str]
+) -> list[Outbound]:
+    """The rendered draft, addressed: one message per address."""
+    return [
+        Outbound(
+            id=message_id,
+            send_id=send_id(installation, draft.key),
+            job_id=draft.job_public_id,
+            recipient_id=draft.context.recipient.external_id or "",
+            name=draft.context.recipient.name or "",
+            address=address,
+            parts=parts,
+            locale=locale,
+            purpose=draft.purpose,
+            urgent=draft.urgent,
+            expires_at=draft.expires_at,
+            unsubscribe_url=draft.unsubscribe_url,
+            status_url=f"{installation.public_url}/hooks/{channel}/{message_id}",
+            coupon=draft.coupon,
+        )
+        for address_id, address in draft.addresses
+        for message_id in [message_token(installation, draft.key, address_id)]
+    ]
+
+
+def message_token(installation: Installation, key: SendKey, address_id: int) -> str:
+    return installation.keys.sign_ref("message", MessageRef(*key, address_id))
+
+
+def send_id(installation: Installation, key: SendKey) -> str:
+    """The public id of a send."""
+    return installation.keys.sign_ref("send", MessageRef(*key))
+
+
+def click_url(installation: Installation, key: SendKey, link: int) -> str:
+    return f"{installation.public_url}/c/{installation.keys.sign_ref('click', MessageRef(*key, 0, link))}"
+
+
+def _unsubscribe_url(installation: Installation, key: SendKey) -> str:
+    return f"{installation.public_url}/u/{installation.keys.sign_ref('unsubscribe', MessageRef(*key))}"
+
+
+def link(tx: Transaction, ref: MessageRef) -> str | None:
+    """The address that a tracked link leads to; None where the job never had it."""
+    job = jobs.by_ids(tx, [ref.job_id]).get(ref.job_id)
+    if job is None or ref.step >= len(job.spec.steps):
+        return None
+    known = job.spec.steps[ref.step].links.get(ref.channel, ())
+    return known[ref.link] if ref.link < len(known) else None

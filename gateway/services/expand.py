@@ -1,0 +1,136 @@
+"""A job's audience becomes entries and the plan of their first step, page by page.
+
+Each page is one transaction with the cursor in it: a crash repeats nothing and forgets nobody.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from gateway.domain.audience import Audience, Ids, Inline, Matching, Named
+from gateway.domain.journey import End, Next
+from gateway.domain.words import EntryKey
+from gateway.services.installation import Installation
+from gateway.services.people import BadRecipient, prepare
+from gateway.services.planning import Candidate, Planned, plan_step
+from gateway.services.rules import spends_after
+from gateway.storage import audience as audiences
+from gateway.storage import clock, entries, facts, jobs, recipients, sends
+from gateway.storage.database import Transaction
+from gateway.storage.entries import NewEntry
+from gateway.storage.jobs import Job
+
+
+class Reject(NamedTuple):
+    """Somebody named in the audience who could not enter."""
+
+    position: int
+    external_id: str
+    reason: str
+
+
+class Page(NamedTuple):
+    """Some of an audience: internal ids with the job's variables for each, and where to go on."""
+
+    variables: dict[int, dict[str, Any] | None]
+    rejects: list[Reject]
+    cursor: int
+    is_last: bool
+
+
+def due_jobs(tx: Transaction) -> list[int]:
+    """Jobs with an audience still to enter."""
+    return jobs.to_expand(tx, clock.now(tx).business)
+
+
+def expand_page(tx: Transaction, installation: Installation, job_id: int, limit: int) -> int | None:
+    """Let the next page of the audience enter. Returns how many it had; None when there is nothing to do."""
+    job = jobs.lock_for_expansion(tx, job_id)
+    if job is None:
+        return None
+    now = clock.now(tx).business
+    page = page_of(tx, installation, jobs.audience(tx, job_id), job.cursor, limit, job.accepted_at, now)
+    inside = entries.present(tx, job_id, list(page.variables))
+    new = {id: variables for id, variables in page.variables.items() if id not in inside}
+    _enter(tx, installation, job, new, now)
+    jobs.reject(tx, job_id, page.rejects)
+    jobs.advance(tx, job_id, page.cursor)
+    if page.is_last:
+        jobs.expanded(tx, job_id, now)
+    return len(page.variables) + len(page.rejects)
+
+
+def _enter(
+    tx: Transaction, installation: Installation, job: Job, variables: dict[int, dict[str, Any] | None], now: datetime
+) -> None:
+    planned = plan_first(tx, installation, job, list(variables), now)
+    entries.add(tx, [_entry(each, variables[each.send.key.recipient_id], now) for each in planned])
+    sends.add(tx, [each.send for each in planned], now)
+
+
+def plan_first(
+    tx: Transaction, installation: Installation, job: Job, ids: Sequence[int], now: datetime
+) -> list[Planned]:
+    """The plan of step 1 for these people; writes nothing."""
+    wanted = spends_after(installation, now) if job.spec.obeys_caps else None
+    known = facts.known(tx, ids, spends_after=wanted)
+    candidates = [Candidate(EntryKey(job.id, id, 0), now) for id in ids if id in known]
+    return plan_step(installation, job, 0, candidates, known, now)
+
+
+def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) -> NewEntry:
+    follows = planned.follows
+    return NewEntry(
+        key=planned.send.key.entry,
+        entered_at=now,
+        next_at=follows.at if isinstance(follows, Next) else None,
+        step=0,
+        ended=follows.reason if isinstance(follows, End) else None,
+        variables=variables,
+    )
+
+
+def page_of(
+    tx: Transaction,
+    installation: Installation,
+    audience: Audience,
+    cursor: int,
+    limit: int,
+    as_of: datetime,
+    now: datetime,
+    *,
+    create: bool = True,
+) -> Page:
+    """The page of the audience behind `cursor`. With `create`, unknown people with a profile are made."""
+    match audience:
+        case Matching(where=where):
+            ids = audiences.page(tx, where, as_of, cursor, limit)
+            return Page(dict.fromkeys(ids), [], ids[-1] if ids else cursor, len(ids) < limit)
+        case Ids(ids=external_ids):
+            named = [Named(id=external_id) for external_id in external_ids[cursor : cursor + limit]]
+            total = len(external_ids)
+        case Inline(recipients=people):
+            named = list(people[cursor : cursor + limit])
+            total = len(people)
+    variables, rejects = _named(tx, installation, named, cursor, now, create=create)
+    return Page(variables, rejects, cursor + len(named), cursor + len(named) >= total)
+
+
+def _named(
+    tx: Transaction, installation: Installation, named: Sequence[Named], first: int, now: datetime, *, create: bool
+) -> tuple[dict[int, dict[str, Any] | None], list[Reject]]:
+    ids = recipients.ids_of(tx, [person.id for person in named])
+    rejects: list[Reject] = []
+    variables: dict[int, dict[str, Any] | None] = {}
+    for position, person in enumerate(named, start=first):
+        if person.id not in ids and person.profile is not None and create:
+            try:
+                ids |= recipients.put(tx, [prepare(tx, installation, person.id, person.profile)], now)
+            except BadRecipient as error:
+                rejects.append(Reject(position, person.id, str(error)))
+                continue
+        if person.id in ids:
+            variables[ids[person.id]] = person.variables or None
+        else:
+            rejects.append(Reject(position, person.id, "unknown recipient"))
+    return variables, rejects

@@ -1,0 +1,19 @@
+"""What every service must know of this installation."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from gateway.contract import Capabilities
+from gateway.domain.policy import Policies
+from gateway.domain.tokens import KeyRing
+
+
+class Installation(Struct, frozen=True, kw_only=True):
+    """Policies, keys, and the channels that are ready, by kind. Set at the start, never changed."""
+
+    policies: Policies
+    keys: KeyRing
+    channels: Mapping[str, Capabilities]
+    public_url: str
+    """Base of every link, without a slash at the end."""

@@ -1,0 +1,188 @@
+"""What became of the messages of a claim: start a window, record its outcomes, let entries go on.
+
+Fenced by the claim's id: a worker whose lease ran out changes no state, but the provider's
+id and the attempt are always kept.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from gateway.contract import (
+    ChannelMisconfigured,
+    Failure,
+    Outcome,
+    OutcomeUnknown,
+    RateLimited,
+    RecipientGone,
+    TransientFailure,
+)
+from gateway.domain.retry import backoff
+from gateway.domain.states import State
+from gateway.domain.words import SendKey
+from gateway.services.claim import Claim
+from gateway.services.follow import settle
+from gateway.services.installation import Installation
+from gateway.services.track import match_parked
+from gateway.storage import attempts, channels, claims, clock, locks, sends, suppressions
+from gateway.storage.attempts import Attempt
+from gateway.storage.clock import Now
+from gateway.storage.database import Transaction
+from gateway.storage.sends import Move
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """A send whose messages all have an outcome: one per address, by the address's internal id."""
+
+    key: SendKey
+    outcomes: tuple[tuple[int, Outcome], ...]
+
+
+def start(tx: Transaction, claim: Claim, keys: Sequence[SendKey], lease: timedelta) -> set[SendKey]:
+    """Those of the window that may be handed over now. Empty where the lease ran out."""
+    locks.lock_shards(tx, [claim.shard])
+    return _start(tx, claim, keys, lease, clock.now(tx))
+
+
+def _start(tx: Transaction, claim: Claim, keys: Sequence[SendKey], lease: timedelta, now: Now) -> set[SendKey]:
+    if not keys or not claims.prolong(tx, claim.id, now.machine + lease):
+        return set()
+    return sends.start(tx, keys, claim.id, now.business)
+
+
+def record(
+    tx: Transaction,
+    installation: Installation,
+    claim: Claim,
+    answered: Sequence[Answered],
+    following: Sequence[SendKey],
+    lease: timedelta,
+) -> set[SendKey]:
+    """Record outcomes and start the window that follows, in one transaction. Returns what started."""
+    locks.lock_shards(tx, [claim.shard])
+    now = clock.now(tx)
+    _keep(tx, installation, claim, answered, now)
+    return _start(tx, claim, following, lease, now)
+
+
+def give_up(tx: Transaction, installation: Installation, claim: Claim, refused: Mapping[SendKey, str]) -> None:
+    """Fail sends whose message could not be made, each for its reason; their slots are given back."""
+    locks.lock_shards(tx, [claim.shard])
+    now = clock.now(tx).business
+    moves = [Move(key, State.FAILED, reason=reason) for key, reason in refused.items()]
+    settle(tx, installation, dict.fromkeys(sends.move(tx, moves, now, held_by=claim.id)), now)
+
+
+def close(tx: Transaction, claim: Claim) -> None:
+    """End a claim. What is still claimed under it goes back to the queue: nobody was called for it."""
+    locks.lock_shards(tx, [claim.shard])
+    now = clock.now(tx).business
+    left = [Move(key, State.QUEUED, due_at=now) for key in claim.members]
+    states = sends.get(tx, claim.members)
+    sends.move(tx, [move for move in left if states[move.key].state == State.CLAIMED], now, held_by=claim.id)
+    claims.close(tx, claim.id)
+
+
+def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: Sequence[Answered], now: Now) -> None:
+    outcomes = [(each.key, address_id, outcome) for each in answered for address_id, outcome in each.outcomes]
+    attempts.add(tx, [_attempt(claim, key, address_id, outcome, now.business) for key, address_id, outcome in outcomes])
+    tries = {key: row.tries for key, row in sends.get(tx, [each.key for each in answered]).items()}
+    moves = {each.key: _move(installation, each, tries[each.key], now.business) for each in answered}
+    moved = sends.move(tx, list(moves.values()), now.business, held_by=claim.id)
+    moved |= _late(tx, [move for key, move in moves.items() if key not in moved], now.business)
+    _settle(tx, installation, [moves[key] for key in moved], now.business)
+    gone = [address_id for _, address_id, outcome in outcomes if isinstance(outcome.failure, RecipientGone)]
+    suppressions.add_addresses(tx, gone, "gone", f"provider:{claim.channel}", now.business)
+    _heed(tx, claim.channel, [outcome.failure for _, _, outcome in outcomes if outcome.failure], now.machine)
+    match_parked(tx, installation, claim.channel, [o.provider_id for _, _, o in outcomes if o.provider_id])
+
+
+def _attempt(claim: Claim, key: SendKey, address_id: int, outcome: Outcome, now: datetime) -> Attempt:
+    failure = outcome.failure
+    return Attempt(
+        key=key,
+        address_id=address_id,
+        claim_id=claim.id,
+        at=now,
+        outcome="accepted" if failure is None else _word(failure),
+        provider_id=outcome.provider_id,
+        code=failure.code if failure else None,
+        detail=(failure.detail or None) if failure else None,
+    )
+
+
+def _word(failure: Failure) -> str:
+    match failure:
+        case RecipientGone():
+            return "gone"
+        case TransientFailure():
+            return "transient"
+        case RateLimited():
+            return "rate_limited"
+        case ChannelMisconfigured():
+            return "misconfigured"
+        case OutcomeUnknown():
+            return "unknown"
+        case _:
+            return "permanent"
+
+
+def _move(installation: Installation, answered: Answered, tries: int, now: datetime) -> Move:
+    """The best outcome over all addresses decides: one device reached is a person reached."""
+    failures = [outcome.failure for _, outcome in answered.outcomes]
+    if None in failures:
+        return Move(answered.key, State.ACCEPTED, keep_cap=True)
+    idempotent = installation.channels[answered.key.channel].idempotent
+    best = min((failure for failure in failures if failure), key=lambda failure: _rank(failure, idempotent))
+    match best:
+        case OutcomeUnknown() if not idempotent:
+            return Move(answered.key, State.IN_DOUBT, reason=best.code, keep_cap=True)
+        case RateLimited(retry_after_s=wait_s):
+            return Move(answered.key, State.QUEUED, due_at=now + timedelta(seconds=wait_s), reason="rate_limited")
+        case ChannelMisconfigured():
+            return Move(answered.key, State.QUEUED, due_at=now, reason="channel_paused")
+        case TransientFailure() | OutcomeUnknown():
+            wait = backoff(installation.policies.retry, tries + 1, random.random())  # noqa: S311 - spreads load only
+            if wait is None:
+                return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1)
+            return Move(answered.key, State.QUEUED, due_at=now + wait, reason=f"retry:{best.code}", spent_tries=1)
+        case _:
+            return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1)
+
+
+def _rank(failure: Failure, idempotent: bool) -> int:
+    """Which of several failures speaks for the send: perhaps sent, then worth another try, then final."""
+    if isinstance(failure, OutcomeUnknown) and not idempotent:
+        return 0
+    retried = ChannelMisconfigured | RateLimited | TransientFailure | OutcomeUnknown
+    return 1 if isinstance(failure, retried) else 2
+
+
+def _late(tx: Transaction, moves: Sequence[Move], now: datetime) -> set[SendKey]:
+    """Outcomes that come after the lease: they settle what is in doubt, and change nothing else."""
+    states = sends.get(tx, [move.key for move in moves])
+    doubtful = [
+        move._replace(keep_cap=move.then is State.ACCEPTED)
+        for move in moves
+        if states[move.key].state == State.IN_DOUBT and move.then in (State.ACCEPTED, State.FAILED)
+    ]
+    return sends.move(tx, doubtful, now)
+
+
+def _settle(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> None:
+    sent = (State.ACCEPTED, State.IN_DOUBT)
+    decided = {move.key: now if move.then in sent else None for move in moves if move.then in (*sent, State.FAILED)}
+    settle(tx, installation, decided, now)
+
+
+def _heed(tx: Transaction, channel: str, failures: Sequence[Failure], machine_now: datetime) -> None:
+    """Pause a channel that is misconfigured, pace one that asked for it."""
+    for failure in failures:
+        if isinstance(failure, ChannelMisconfigured):
+            channels.pause(tx, channel, f"{failure.code}: {failure.detail}", machine_now)
+            return
+    waits_s = [failure.retry_after_s for failure in failures if isinstance(failure, RateLimited)]
+    if waits_s:
+        channels.pace(tx, channel, machine_now + timedelta(seconds=max(waits_s)))

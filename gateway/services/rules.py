@@ -1,0 +1,109 @@
+"""From policy, job and what is known of a person to the arguments of the one decision."""
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from gateway.domain.caps import longest_window
+from gateway.domain.job import JobSpec
+from gateway.domain.offer import Offer
+from gateway.domain.plan import Facts, Route, Rules
+from gateway.domain.policy import CapRule, Purpose
+from gateway.services.installation import Installation
+from gateway.storage.facts import Known
+from gateway.storage.jobs import Job
+
+EVERYBODY_HAS = frozenset({"external_id"})
+
+
+def planning_rules(installation: Installation, spec: JobSpec, step: int) -> Rules:
+    """The rules under which a step is planned: every channel it names, and its hour of the day."""
+    return _rules(installation, spec, step, spec.steps[step].channels, planning=True)
+
+
+def claiming_rules(installation: Installation, spec: JobSpec, step: int, channel: str) -> Rules:
+    """The rules at the instant of sending: this channel, now."""
+    return _rules(installation, spec, step, (channel,), planning=False)
+
+
+def _rules(installation: Installation, spec: JobSpec, step: int, channels: tuple[str, ...], *, planning: bool) -> Rules:
+    purpose = purpose_of(installation, spec)
+    return Rules(
+        purpose=spec.purpose,
+        routes=tuple(_route(installation, purpose, channel) for channel in channels),
+        only_if=spec.steps[step].only_if,
+        caps=caps_of(installation, spec),
+        over_cap=spec.over_cap,
+        quiet=installation.policies.quiet_hours if purpose.quiet_hours else (),
+        local_time=spec.steps[step].local_time if planning else None,
+    )
+
+
+def purpose_of(installation: Installation, spec: JobSpec) -> Purpose:
+    """The purpose's rules; one that policy has forgotten since asks for everything."""
+    return installation.policies.purposes.get(spec.purpose) or Purpose()
+
+
+def caps_of(installation: Installation, spec: JobSpec) -> tuple[CapRule, ...]:
+    return installation.policies.caps if spec.obeys_caps else ()
+
+
+def _route(installation: Installation, purpose: Purpose, channel: str) -> Route:
+    capabilities = installation.channels.get(channel)
+    return Route(
+        channel=channel,
+        address_kind=capabilities.address_kind if capabilities else "",
+        basis=purpose.basis_on(channel),
+        lead=installation.policies.post.lead if capabilities and capabilities.batched else timedelta(0),
+    )
+
+
+def spends_after(installation: Installation, now: datetime) -> datetime | None:
+    """The oldest slot that any cap may still count; None where there are no caps."""
+    caps = installation.policies.caps
+    return now - longest_window(caps) if caps else None
+
+
+def facts_of(
+    installation: Installation,
+    known: Known,
+    job: Job,
+    *,
+    at: datetime,
+    expires_at: datetime | None,
+    redeemed: bool = False,
+    clicked: bool = False,
+) -> Facts:
+    return Facts(
+        zone=zone_of(installation, known.time_zone),
+        country=known.country,
+        address_kinds=EVERYBODY_HAS.union(known.address_kinds),
+        suppressed_kinds=frozenset(known.address_kinds - known.usable_kinds),
+        consents=known.consents.get(job.spec.purpose, {}),
+        spends=known.spends,
+        erased=known.erased,
+        redeemed=redeemed,
+        clicked=clicked,
+        offer_over=_is_over(job.offer, at),
+        expires_at=expires_at,
+    )
+
+
+def _is_over(offer: Offer | None, at: datetime) -> bool:
+    return offer is not None and offer.over(at)
+
+
+def zone_of(installation: Installation, name: str | None) -> ZoneInfo:
+    return _zone(name) if name else installation.policies.default_zone
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def expiry(spec: JobSpec, step: int, at: datetime) -> datetime | None:
+    """From when on a step that falls due at `at` is no longer worth sending."""
+    ttl = spec.steps[step].ttl
+    ends = [end for end in (spec.expires_at, at + ttl if ttl is not None else None) if end is not None]
+    return min(ends, default=None)

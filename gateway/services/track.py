@@ -1,0 +1,146 @@
+"""What happens to a message after it was accepted. Reports come in any order, once or thrice."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from gateway.contract import EventType, ProviderEvent
+from gateway.domain.consent import ConsentRow
+from gateway.domain.states import COUNTS_AS_SENT, State
+from gateway.domain.tokens import BadToken, MessageRef
+from gateway.domain.words import SendKey, shard_of
+from gateway.services.follow import settle
+from gateway.services.installation import Installation
+from gateway.services.stop import withdraw
+from gateway.storage import attempts, clock, consents, events, locks, sends, suppressions
+from gateway.storage.database import Transaction
+from gateway.storage.events import NewEvent
+from gateway.storage.sends import Move
+
+_STATE_OF: Final = {
+    EventType.ACCEPTED: State.ACCEPTED,
+    EventType.DELIVERED: State.DELIVERED,
+    EventType.SHOWN: State.DELIVERED,
+    EventType.BOUNCED: State.BOUNCED,
+    EventType.FAILED: State.FAILED,
+    EventType.RETURNED: State.RETURNED,
+}
+_REFUSES: Final = frozenset({EventType.COMPLAINED, EventType.UNSUBSCRIBED})
+
+
+def report(tx: Transaction, installation: Installation, channel: str, event: ProviderEvent) -> bool:
+    """Record what a provider reports. False where it was known already, or its message is not known yet."""
+    found = _find(tx, installation, channel, event)
+    if found is None:
+        if event.provider_id is not None:
+            events.park(tx, channel, event, clock.now(tx).machine)
+        return False
+    key, address_id = found
+    locks.lock_shards(tx, [shard_of(key.recipient_id)])
+    return _record(tx, installation, key, address_id, event)
+
+
+def match_parked(tx: Transaction, installation: Installation, channel: str, provider_ids: Sequence[str]) -> None:
+    """Record the reports that came before their message was on record. The caller holds the shard's lock."""
+    if not provider_ids or not events.any_parked(tx):
+        return
+    for event in events.unpark(tx, channel, provider_ids):
+        found = _find(tx, installation, channel, event)
+        if found is not None:
+            _record(tx, installation, *found, event)
+
+
+def _find(
+    tx: Transaction, installation: Installation, channel: str, event: ProviderEvent
+) -> tuple[SendKey, int] | None:
+    """The send and address that an event is about, by our id or else by the provider's."""
+    if event.message_id is not None:
+        try:
+            ref = installation.keys.open_ref("message", event.message_id)
+        except BadToken:
+            return None
+        return (ref.key, ref.address_id) if ref.channel == channel else None
+    return attempts.by_provider_id(tx, channel, event.provider_id) if event.provider_id else None
+
+
+def _record(tx: Transaction, installation: Installation, key: SendKey, address_id: int, event: ProviderEvent) -> bool:
+    now = clock.now(tx).business
+    row = sends.get(tx, [key]).get(key)
+    if row is None:
+        return False
+    new = NewEvent(
+        type=event.type,
+        recipient_id=key.recipient_id,
+        # Providers stamp machine time; on a moved clock our own instant is the one that fits.
+        at=now,
+        send=key,
+        dedupe_key=f"{key.channel}:{event.event_id}",
+        code=event.code,
+        detail=event.detail,
+    )
+    if not events.add(tx, new, now):
+        return False
+    _move_on(tx, installation, key, State(row.state), event, now)
+    if event.address_gone or event.type is EventType.COMPLAINED:
+        suppressions.add_addresses(tx, [address_id], str(event.type), f"provider:{key.channel}", now)
+    if event.type in _REFUSES:
+        refuse(tx, installation, key, row.purpose, str(event.type), now)
+    return True
+
+
+def _move_on(
+    tx: Transaction, installation: Installation, key: SendKey, was: State, event: ProviderEvent, now: datetime
+) -> None:
+    then = _STATE_OF.get(event.type)
+    if then is None:
+        return
+    moved = sends.move(tx, [Move(key, then, reason=event.code, keep_cap=True)], now)
+    if moved and was in (State.SENDING, State.IN_DOUBT):
+        settle(tx, installation, {key: now if then in COUNTS_AS_SENT else None}, now)
+
+
+def refuse(tx: Transaction, installation: Installation, key: SendKey, purpose: str, source: str, now: datetime) -> None:
+    """Withdraw the consent for the channel and purpose of a send, and stop what is pending under it."""
+    row = ConsentRow(
+        recipient=str(key.recipient_id),
+        channel=key.channel,
+        purpose=purpose,
+        action="withdrawn",
+        at=now,
+        source=source,
+    )
+    consents.add(tx, [(key.recipient_id, row)], actor=source, now=now)
+    withdraw(tx, installation, key.recipient_id, key.channel, purpose, now)
+
+
+def unsubscribe(tx: Transaction, installation: Installation, ref: MessageRef, source: str) -> bool:
+    """Act on an unsubscribe link (RFC 8058). Again and again it does the same; False for a send that never was."""
+    locks.lock_shards(tx, [shard_of(ref.recipient_id)])
+    now = clock.now(tx).business
+    row = sends.get(tx, [ref.key]).get(ref.key)
+    if row is None:
+        return False
+    new = NewEvent(
+        type=EventType.UNSUBSCRIBED,
+        recipient_id=ref.recipient_id,
+        at=now,
+        send=ref.key,
+        dedupe_key=f"unsubscribe:{'.'.join(str(part) for part in ref.key)}",
+    )
+    events.add(tx, new, now)
+    refuse(tx, installation, ref.key, row.purpose, source, now)
+    return True
+
+
+def click(tx: Transaction, ref: MessageRef, by: str) -> None:
+    """Record that a tracked link was followed. `by` says what kind of visitor it seems to be."""
+    now = clock.now(tx).business
+    new = NewEvent(
+        type=EventType.CLICKED,
+        recipient_id=ref.recipient_id,
+        at=now,
+        send=ref.key,
+        data={"link": ref.link, "by": by},
+    )
+    if sends.get(tx, [ref.key]):
+        events.add(tx, new, now)

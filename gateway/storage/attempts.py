@@ -1,0 +1,63 @@
+"""Tries to hand a send to a provider, one row each: what came of it, and the provider's id."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from gateway.domain.words import SendKey
+from gateway.storage.database import Transaction
+from gateway.storage.rows import insert_rows
+from gateway.storage.tables import attempts, entries
+from gateway.storage.types import Record
+
+
+class Attempt(NamedTuple):
+    key: SendKey
+    address_id: int
+    claim_id: int
+    at: datetime
+    outcome: str
+    provider_id: str | None
+    code: str | None
+    detail: str | None
+
+
+def add(tx: Transaction, rows: Sequence[Attempt]) -> None:
+    names = (
+        "job_id",
+        "recipient_id",
+        "run",
+        "step",
+        "channel",
+        "address_id",
+        "claim_id",
+        "at",
+        "outcome",
+        "provider_id",
+        "code",
+        "detail",
+    )
+    insert_rows(tx, attempts, names, [(*row.key, *row[1:]) for row in rows], ignore=True)
+
+
+def by_provider_id(tx: Transaction, channel: str, provider_id: str) -> tuple[SendKey, int] | None:
+    """The send and address that a provider's id stands for."""
+    query = select(
+        attempts.c.job_id,
+        attempts.c.recipient_id,
+        attempts.c.run,
+        attempts.c.step,
+        attempts.c.channel,
+        attempts.c.address_id,
+    ).where(attempts.c.provider_id == provider_id, attempts.c.channel == channel)
+    row = tx.execute(query.limit(1)).one_or_none()
+    return None if row is None else (SendKey(*row[:5]), row.address_id)
+
+
+def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:
+    """Every try for a person, oldest first; found by the jobs that the person entered."""
+    jobs = select(entries.c.job_id).where(entries.c.recipient_id == recipient_id)
+    mine = (attempts.c.job_id.in_(jobs), attempts.c.recipient_id == recipient_id)
+    return tx.execute(select(attempts).where(*mine).order_by(attempts.c.at)).all()

@@ -1,0 +1,115 @@
+"""Audience expressions as SQL."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, and_, case, cast, false, func, not_, or_, select, true
+from sqlalchemy.dialects.postgresql import JSONB
+
+from gateway.domain.audience import (
+    Activity,
+    All,
+    AnyOf,
+    AttributeBetween,
+    AttributeIs,
+    Country,
+    Everyone,
+    Expression,
+    Not,
+    Scalar,
+)
+from gateway.storage.database import Transaction
+from gateway.storage.tables import activities, recipients
+
+
+def page(tx: Transaction, where: Expression, at: datetime, after: int, limit: int) -> list[int]:
+    """The next recipients for whom the expression holds as of `at`, by internal id."""
+    query = (
+        select(recipients.c.id)
+        .where(recipients.c.id > after, recipients.c.erased_at.is_(None), _holds(tx, where, at))
+        .order_by(recipients.c.id)
+        .limit(limit)
+    )
+    return list(tx.scalars(query))
+
+
+def count(tx: Transaction, where: Expression, at: datetime) -> int:
+    query = select(func.count()).where(recipients.c.erased_at.is_(None), _holds(tx, where, at))
+    return tx.scalar(query.select_from(recipients)) or 0
+
+
+def _holds(tx: Transaction, where: Expression, at: datetime) -> ColumnElement[bool]:
+    match where:
+        case Everyone():
+            return true()
+        case All(of=parts):
+            return and_(*(_holds(tx, part, at) for part in parts))
+        case AnyOf(of=parts):
+            return or_(*(_holds(tx, part, at) for part in parts))
+        case Not(of=part):
+            return not_(func.coalesce(_holds(tx, part, at), false()))
+        case Country(any_of=codes):
+            return recipients.c.country.in_(codes)
+        case AttributeIs(name=name, any_of=values):
+            return or_(*(_equals(tx, name, value) for value in values))
+        case AttributeBetween():
+            return _between(tx, where)
+        case Activity():
+            return _did(where, at)
+
+
+def _equals(tx: Transaction, name: str, value: Scalar) -> ColumnElement[bool]:
+    """JSON equality, by type: the text "1" is not the number 1, and `true` is neither."""
+    if tx.dialect.name != "sqlite":
+        return recipients.c.attributes.op("@>")(cast({name: value}, JSONB))
+    kinds = _sqlite_kinds(value)
+    path = f'$."{name}"'
+    return and_(
+        func.json_type(recipients.c.attributes, path).in_(kinds),
+        func.json_extract(recipients.c.attributes, path) == value,
+    )
+
+
+def _sqlite_kinds(value: Scalar) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return ("true", "false")
+    return ("text",) if isinstance(value, str) else ("integer", "real")
+
+
+def _between(tx: Transaction, where: AttributeBetween) -> ColumnElement[bool]:
+    path = f'$."{where.name}"'
+    number: ColumnElement[Any]
+    is_number: ColumnElement[bool]
+    if tx.dialect.name == "sqlite":
+        is_number = func.json_type(recipients.c.attributes, path).in_(("integer", "real"))
+        number = func.json_extract(recipients.c.attributes, path)
+    else:
+        found = func.jsonb_extract_path(recipients.c.attributes, where.name)
+        is_number = func.jsonb_typeof(found) == "number"
+        # AND does not promise an order, CASE does: nothing is cast that is no number.
+        text = func.jsonb_extract_path_text(recipients.c.attributes, where.name)
+        number = case((is_number, cast(text, Float)))
+    bounds = [is_number]
+    if where.at_least is not None:
+        bounds.append(number >= where.at_least)
+    if where.at_most is not None:
+        bounds.append(number <= where.at_most)
+    return and_(*bounds)
+
+
+def _did(where: Activity, at: datetime) -> ColumnElement[bool]:
+    his = [activities.c.recipient_id == recipients.c.id, activities.c.kind == where.kind, activities.c.at <= at]
+    if where.within is not None:
+        his.append(activities.c.at > at - where.within)
+    asked: list[ColumnElement[bool]] = []
+    if where.dormant_for is not None:
+        last = select(func.max(activities.c.at)).where(*his).scalar_subquery()
+        asked.append(last <= at - where.dormant_for)
+    if where.at_least is not None or where.at_most is not None:
+        times = select(func.count()).select_from(activities).where(*his).scalar_subquery()
+        asked += [times >= where.at_least] if where.at_least is not None else []
+        asked += [times <= where.at_most] if where.at_most is not None else []
+    if where.amount_at_least_minor is not None:
+        total = select(func.coalesce(func.sum(activities.c.amount_minor), 0)).where(*his).scalar_subquery()
+        asked.append(total >= where.amount_at_least_minor)
+    return and_(*asked) if asked else select(activities.c.id).where(*his).exists()

