@@ -12,6 +12,7 @@ from gateway.domain.templates.content import (
     check_content,
     pick_variant,
 )
+from gateway.domain.templates.limits import Kind
 from gateway.domain.templates.names import (
     CouponNames,
     JobNames,
@@ -42,6 +43,7 @@ __all__ = [
     "Content",
     "CouponNames",
     "JobNames",
+    "Kind",
     "MissingValue",
     "RecipientNames",
     "RenderContext",

@@ -142,7 +142,7 @@ def compile_content(content: ChannelContent) -> CompiledContent:
                     content.variables,
                     places,
                 )
-                for name, source in sources.items()
+                for name, source in sorted(sources.items())
             )
             for locale, sources in content.variants.items()
         },

@@ -1,0 +1,25 @@
+"""Text as it goes onto paper: composed (NFC) and without what cannot be seen."""
+
+import re
+import unicodedata
+from typing import Final
+
+_FEED: Final = re.compile("\r\n|[\r\u0085\u2028\u2029]")
+_CONTROL: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_HIDDEN: Final = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+"""Soft hyphens, joiners, marks of direction, variation selectors, byte order marks."""
+
+
+def one_line(text: str) -> str:
+    """A single line; runs of white space become one space."""
+    return " ".join(_visible(text).split())
+
+
+def lines(text: str) -> str:
+    """Several lines, each trimmed; empty lines at both ends dropped."""
+    return "\n".join(line.strip() for line in _visible(text).split("\n")).strip("\n")
+
+
+def _visible(text: str) -> str:
+    fed = _FEED.sub("\n", text)
+    return unicodedata.normalize("NFC", _HIDDEN.sub("", _CONTROL.sub(" ", fed)))

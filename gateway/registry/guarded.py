@@ -1,0 +1,202 @@
+"""A channel behind glass: it can fail, hang or talk nonsense, and the gateway hears sense."""
+
+import asyncio
+import contextlib
+import hashlib
+import inspect
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.contract import (
+    BadSignature,
+    BadWebhook,
+    BatchTicket,
+    Capabilities,
+    ChannelMisconfigured,
+    Failure,
+    Outbound,
+    Outcome,
+    Piece,
+    PieceRefused,
+    PrintFile,
+    ProviderEvent,
+    RateLimited,
+    TransientFailure,
+    WebhookRequest,
+)
+from gateway.registry import reports, wording
+from gateway.registry.patience import GRACE_S, within
+from gateway.registry.sending import Sending
+
+STUCK_CALLS: Final = 8
+"""So many calls that would not end, and the channel is not called again before a restart."""
+
+EVENTS_PER_CALL: Final = 10_000
+
+
+class Guarded:
+    """Wraps a channel. Its methods are the channel's own, with the promises kept whatever the channel does.
+
+    Not guarded: code that blocks the loop (a long computation, a blocking socket) and tasks
+    that a channel starts on its own.
+    """
+
+    def __init__(self, channel: Any, log: Any, *, grace_s: float = GRACE_S) -> None:
+        self.kind: str = channel.kind
+        self.capabilities: Capabilities = channel.capabilities
+        self._channel = channel
+        self._log = log
+        self._grace_s = grace_s
+        self._opening = asyncio.Lock()
+        self._is_open = False
+        self._stuck: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Open the channel unless it is open. Raises a Failure; the next call of anything tries again."""
+        async with self._opening:
+            if not self._is_open:
+                # half the time, so that a send that has to open first keeps the other half
+                await self._ask("open", self._channel.open, self.capabilities.timeout_s / 2)
+                self._is_open = True
+
+    async def close(self) -> None:
+        """Close the channel, also one that never opened. Never raises and always ends."""
+        with contextlib.suppress(Failure):
+            await self._ask("close", self._channel.close, self.capabilities.timeout_s)
+        self._is_open = False
+
+    async def check(self) -> None:
+        """Raises ChannelMisconfigured, RateLimited or TransientFailure where sending cannot work now."""
+        self._refuse_when_stuck()
+        await self.open()
+        await self._ask("check", self._channel.check, self.capabilities.timeout_s)
+
+    async def send(self, batch: Sequence[Outbound]) -> AsyncGenerator[Outcome, None]:
+        """Exactly one outcome for each message of the batch, as they become known.
+
+        Asks the channel for no more after its `timeout_s`, opening included, and ends at the latest
+        when the grace to tidy up is over. Where the channel cannot be opened, nothing was sent and
+        every message gets that failure. Close it (`aclosing`) when leaving it early.
+        """
+        deadline = asyncio.get_running_loop().time() + self.capabilities.timeout_s
+        try:
+            self._refuse_when_stuck()
+            await self.open()
+        except Failure as failure:
+            for message in batch:
+                yield Outcome.failed(message, wording.plain(failure, (message,)))
+            return
+        sending = Sending(self._channel, batch, deadline=deadline, grace_s=self._grace_s, log=self._log)
+        try:
+            async with contextlib.aclosing(sending.outcomes()) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            self._remember(sending.abandoned)
+
+    def verify(self, request: WebhookRequest) -> None:
+        """Raises BadSignature unless the channel accepts the call. A channel that stumbles refuses it."""
+        try:
+            answer = self._channel.verify(request)
+        except BadSignature:
+            raise BadSignature from None
+        except BaseException as error:
+            self._report("verify", error)
+            raise BadSignature from None
+        if answer is not None:
+            # A coroutine never ran and a False is a refusal that would pass for consent.
+            if inspect.iscoroutine(answer):
+                answer.close()
+            self._log.error("channel.adapter_bug", at="verify must raise or return nothing")
+            raise BadSignature
+
+    def parse(self, request: WebhookRequest) -> list[ProviderEvent]:
+        """The events in a verified call, each of them fit to be stored. Raises BadWebhook."""
+        try:
+            events = self._listed(self._channel.parse(request))
+        except BadWebhook as refused:
+            raise BadWebhook(wording.line(str(refused), wording.DETAIL_CHARS)) from None
+        except BaseException as error:
+            self._report("parse", error)
+            raise BadWebhook("the channel cannot read this call") from None
+        for kind in {event.type for event in events} - self.capabilities.reports:
+            self._log.warning("channel.undeclared_event", type=kind.value)
+        return events
+
+    async def export(self, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
+        """Run a batched channel's export in a thread. Raises PieceRefused or ChannelMisconfigured.
+
+        A thread cannot be stopped: when this is cancelled, the export goes on writing to `folder`.
+        """
+        try:
+            return await asyncio.to_thread(_exported, self._channel, ticket, pieces, folder)
+        except asyncio.CancelledError:
+            raise
+        except PieceRefused as refused:
+            code = wording.line(refused.code, wording.CODE_CHARS) or "no-code"
+            detail = wording.line(refused.detail, wording.DETAIL_CHARS)
+            raise PieceRefused(refused.sequence, code, detail) from None
+        except Failure as failure:
+            raise wording.plain(failure) from None
+        except BaseException as error:
+            self._report("export", error)
+            raise ChannelMisconfigured("adapter-bug", wording.where(error)) from None
+
+    async def _ask(self, name: str, method: Any, limit_s: float) -> None:
+        try:
+            await within(limit_s, self._translated(name, method), grace_s=self._grace_s)
+        except TimeoutError:
+            self._log.error("channel.no_answer", at=name)
+            raise TransientFailure("no-answer", f"{name} did not end within {limit_s:g} s") from None
+
+    async def _translated(self, name: str, method: Any) -> None:
+        """Runs in a task of its own, which nothing but a Failure or a cancellation may leave."""
+        try:
+            await method()
+        except (ChannelMisconfigured, RateLimited, TransientFailure) as failure:
+            raise wording.plain(failure) from None
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._report(name, error)
+            raise ChannelMisconfigured("adapter-bug", wording.where(error)) from None
+
+    def _refuse_when_stuck(self) -> None:
+        if len(self._stuck) >= STUCK_CALLS:
+            raise ChannelMisconfigured(
+                "stuck", f"{len(self._stuck)} calls of send did not let themselves be stopped; restart the gateway"
+            )
+
+    def _remember(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None and not task.done():
+            self._stuck.add(task)
+            task.add_done_callback(self._stuck.discard)
+
+    def _listed(self, told: Any) -> list[ProviderEvent]:
+        if inspect.iscoroutine(told):
+            told.close()
+        events: list[ProviderEvent] = []
+        for event in told:
+            if len(events) == EVENTS_PER_CALL:
+                raise BadWebhook(f"more than {EVENTS_PER_CALL} events in one call")
+            events.append(reports.fit(event))
+        return events
+
+    def _report(self, name: str, error: BaseException) -> None:
+        self._log.error("channel.adapter_bug", method=name, at=wording.where(error))
+
+
+def _exported(channel: Any, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
+    files = list(channel.export(ticket, pieces, folder))
+    for file in files:
+        if not file.path.resolve().is_relative_to(folder.resolve()):
+            raise ValueError("a file outside the batch's folder")
+        if file.path.stat().st_size != file.bytes or _sha256(file.path) != file.sha256:
+            raise ValueError("a file that is not what the export says of it")
+    return files
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,152 @@
+"""The channels of this installation: which are ready, which are broken and why."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import aiohttp
+from msgspec import Struct
+
+from gateway.contract import Capabilities, Context, Failure
+from gateway.registry import configuration
+from gateway.registry.configuration import ConfigFault
+from gateway.registry.discovery import Catalogue, Provider, discover, loading_fault
+from gateway.registry.egress import guarded_session
+from gateway.registry.guarded import Guarded
+
+
+class Installed(Struct, frozen=True, kw_only=True):
+    """A channel that is configured and can be called. `source` says where its code came from."""
+
+    kind: str
+    capabilities: Capabilities
+    source: str
+    version: str
+    channel: Guarded
+
+
+class Registry(Struct, frozen=True, kw_only=True):
+    """By kind: the channels that are ready, and why the others are not.
+
+    `faults` holds what else was found wrong, by source: files in the plugins folder that do
+    not load, second providers of a kind.
+    """
+
+    ready: Mapping[str, Installed]
+    broken: Mapping[str, str]
+    faults: Mapping[str, str]
+
+
+class Loan(Struct, frozen=True, kw_only=True):
+    """What the gateway lends its channels; each gets its own folder, log and webhook URL of it."""
+
+    now: Callable[[], datetime]
+    log: Any
+    files: Path
+    hook_url: Callable[[str], str]
+    allow: Sequence[IPv4Network | IPv6Network] = ()
+    """Networks that channels may reach although they are not public."""
+
+
+@contextlib.asynccontextmanager
+async def open_registry(
+    tables: Mapping[str, Mapping[str, Any]],
+    plugins: Path | None,
+    loan: Loan,
+    *,
+    where: str = "config/channels.toml",
+) -> AsyncIterator[Registry]:
+    """Find, configure and open the channels named in `tables`; close them all at the end.
+
+    `tables` are those under `[channels]`, with their variables filled in. A channel that does not open is
+    ready all the same: its first `send` or `check` tries again and tells what is wrong.
+    """
+    catalogue = discover(plugins, wanted=[kind for kind, table in tables.items() if _may_be_enabled(table)])
+    async with guarded_session(loan.allow) as http:
+        registry = configure(tables, catalogue, loan, http, where=where)
+        try:
+            for installed in registry.ready.values():
+                await _open(installed, loan.log)
+            yield registry
+        finally:
+            for installed in registry.ready.values():
+                await installed.channel.close()
+
+
+def configure(
+    tables: Mapping[str, Mapping[str, Any]],
+    catalogue: Catalogue,
+    loan: Loan,
+    http: aiohttp.ClientSession,
+    *,
+    where: str = "config/channels.toml",
+) -> Registry:
+    """Build one channel per enabled table. A broken one stops no other. Opens nothing."""
+    ready: dict[str, Installed] = {}
+    broken: dict[str, str] = {}
+    for kind, table in tables.items():
+        try:
+            if configuration.is_enabled(kind, table):
+                provider = _provider(kind, catalogue)
+                ready[kind] = _install(provider, table, loan, http)
+        except ConfigFault as fault:
+            broken[kind] = f"{where}: {fault}"
+            loan.log.error("channel.broken", channel=kind, reason=broken[kind])
+    return Registry(ready=MappingProxyType(ready), broken=MappingProxyType(broken), faults=catalogue.faults)
+
+
+def _may_be_enabled(table: Any) -> bool:
+    return isinstance(table, Mapping) and table.get("enabled") is not False
+
+
+def _provider(kind: str, catalogue: Catalogue) -> Provider:
+    if kind in catalogue.providers:
+        return catalogue.providers[kind]
+    known = ", ".join(sorted(catalogue.providers)) or "none"
+    wrong = "; ".join(f"{source}: {fault}" for source, fault in catalogue.faults.items())
+    unusable = f"; found but unusable: {wrong}" if wrong else ""
+    raise ConfigFault(f"[channels.{kind}] there is no channel of this kind (there is: {known}{unusable})")
+
+
+def _install(provider: Provider, table: Mapping[str, Any], loan: Loan, http: aiohttp.ClientSession) -> Installed:
+    channel = _build(provider, table, loan, http)
+    loan.log.info("channel.installed", channel=provider.kind, source=provider.source, version=provider.version)
+    return Installed(
+        kind=provider.kind,
+        capabilities=channel.capabilities,
+        source=provider.source,
+        version=provider.version,
+        channel=Guarded(channel, loan.log.bind(channel=provider.kind)),
+    )
+
+
+def _build(provider: Provider, table: Mapping[str, Any], loan: Loan, http: aiohttp.ClientSession) -> Any:
+    kind, config_type = provider.kind, provider.channel.config_type  # type: ignore[attr-defined]  # examined
+    try:
+        config = configuration.decode(kind, table, config_type)
+        return provider.channel(config, _context(kind, loan, http))
+    except ConfigFault:
+        raise
+    except ValueError as error:
+        told = configuration.hide(" ".join(str(error).split()), table, config_type)
+        raise ConfigFault(f"[channels.{kind}] {told}") from None
+    except (Exception, SystemExit) as error:
+        told = configuration.hide(loading_fault(error), table, config_type)
+        raise ConfigFault(f"[channels.{kind}] {provider.source} failed: {told}") from None
+
+
+def _context(kind: str, loan: Loan, http: aiohttp.ClientSession) -> Context:
+    files = loan.files / kind
+    files.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Context(http=http, now=loan.now, log=loan.log.bind(channel=kind), files=files, hook_url=loan.hook_url(kind))
+
+
+async def _open(installed: Installed, log: Any) -> None:
+    try:
+        await installed.channel.open()
+    except Failure as failure:
+        log.error("channel.not_open", channel=installed.kind, failure=type(failure).__name__, code=failure.code)

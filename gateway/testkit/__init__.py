@@ -1,0 +1,30 @@
+"""The conformance kit: what the authors of a channel run against it, and we against ours.
+
+from gateway.testkit import Case, assert_conforms, outbounds
+
+async def test_the_pigeon_channel_conforms():
+    await assert_conforms(Case(channel=PigeonChannel, config={"loft": "north"}, messages=outbounds(...)))
+"""
+
+from gateway.testkit.case import Case, Defect, NotApplicable, Peer
+from gateway.testkit.conformance import CHECKS, Finding, Report, assert_conforms, check
+from gateway.testkit.peers import silent_server
+from gateway.testkit.samples import CANARY, NAMES, NOW, outbound, outbounds
+
+__all__ = [
+    "CANARY",
+    "CHECKS",
+    "NAMES",
+    "NOW",
+    "Case",
+    "Defect",
+    "Finding",
+    "NotApplicable",
+    "Peer",
+    "Report",
+    "assert_conforms",
+    "check",
+    "outbound",
+    "outbounds",
+    "silent_server",
+]

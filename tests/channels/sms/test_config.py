@@ -1,0 +1,51 @@
+"""The table [channels.sms]: what it refuses, and that it keeps its secrets."""
+
+import msgspec
+import pytest
+
+SERVICE = "MG" + "1" * 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"messaging_service_sid": None}, "messaging_service_sid, sender"),
+        ({"sender": "+12025550100"}, "messaging_service_sid, sender"),
+        ({"auth_tokens": []}, "auth_tokens"),
+        ({"auth_tokens": [""]}, "auth_tokens"),
+        ({"account_sid": "SK" + "0" * 32}, "account_sid"),
+        ({"messaging_service_sid": "AC" + "1" * 32}, "messaging_service_sid"),
+        ({"messaging_service_sid": None, "sender": "A name far too long"}, "sender"),
+        ({"base_url": "http://api.example.com"}, "base_url"),
+        ({"base_url": "https://user@api.example.com"}, "base_url"),
+        ({"base_url": "api.example.com"}, "base_url"),
+        ({"timeout_s": 60}, "timeout_s"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"codes": {"21408": "whatever"}}, "codes"),
+        ({"max_retries": 3}, "max_retries"),
+    ],
+)
+def test_a_fault_is_refused_by_its_name(config, changes, named):
+    with pytest.raises(msgspec.ValidationError, match=named):
+        config(**changes)
+
+
+@pytest.mark.parametrize("sender", ["+12025550100", "54321", "Caffe Rio"])
+def test_a_number_a_short_code_or_a_name_may_send(config, sender):
+    assert config(messaging_service_sid=None, sender=sender).sender == sender
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://api.dublin.ie1.twilio.com", "http://127.0.0.1:8081", "http://localhost:1"]
+)
+def test_another_twilio_may_be_named(config, base_url):
+    assert config(base_url=base_url).base_url == base_url
+
+
+def test_a_printed_configuration_shows_no_token(config):
+    assert "canary" not in f"{config(auth_tokens=['canary-1', 'canary-2'])!r}"
+
+
+def test_a_configuration_with_secrets_is_not_written_out(config):
+    with pytest.raises(TypeError):
+        msgspec.json.encode(config())
