@@ -80,10 +80,10 @@ class Channel(Protocol):
         """Keep both; no I/O here."""
 
     async def open(self) -> None:
-        """Get ready to send. Called once, inside the running loop."""
+        """Get ready to send. Called inside the running loop, and again where it raised."""
 
     async def close(self) -> None:
-        """Let go of connections. Called once."""
+        """Let go of connections. Harmless when called twice, or without `open`."""
 
     async def check(self) -> None:
         """Raise ChannelMisconfigured or TransientFailure where sending cannot work now. Sends nothing."""

@@ -137,7 +137,7 @@ class Sending:
             self._blame(failure)
 
     def _blame(self, error: BaseException) -> None:
-        if True:  # what it raises on being stopped is not why it was stopped
+        if not self._stopping:  # what it raises on being stopped is not why it was stopped
             self._verdict = wording.adapter_bug(wording.where(error))
         self._log.error("channel.adapter_bug", at=wording.where(error), unanswered=len(self._waiting))
 

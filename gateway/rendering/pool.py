@@ -57,6 +57,8 @@ class RenderPool:
         message_timeout_s: float = 2.0,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
+        if processes < 1:
+            raise ValueError(f"a render pool needs at least one process, not {processes}")
         self._processes = processes
         self._batch_timeout_s = batch_timeout_s
         self._message_timeout_s = message_timeout_s
@@ -70,11 +72,13 @@ class RenderPool:
         """Starts all workers, so that a set-up that cannot render is found now: RenderingUnavailable."""
         self._closed = False
         try:
-            for worker in await asyncio.gather(*(self._started() for _ in range(self._processes))):
-                self._idle.put_nowait(worker)
-        except BaseException:
+            async with asyncio.TaskGroup() as group:
+                starts = [group.create_task(self._started()) for _ in range(self._processes)]
+        except BaseException as failed:
             await self._close()
-            raise
+            raise (failed.exceptions[0] if isinstance(failed, ExceptionGroup) else failed) from None
+        for start in starts:
+            self._idle.put_nowait(start.result())
         return self
 
     async def __aexit__(
@@ -124,7 +128,7 @@ class RenderPool:
         worker = await self._idle.get()
         try:
             worker = await self._living(worker)
-            return await worker.ask(frame, limit_s)
+            return await worker.ask(frame, len(contexts), limit_s)
         finally:
             self._idle.put_nowait(worker)
 

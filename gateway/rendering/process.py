@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Final, Self
 
+import msgspec
+
 import gateway
 from gateway.rendering import wire
 from gateway.rendering.batch import Result
@@ -56,7 +58,7 @@ class WorkerProcess:
         try:
             async with asyncio.timeout(START_S):
                 ready = await worker._read() == wire.READY
-        except (TimeoutError, asyncio.IncompleteReadError):
+        except (TimeoutError, asyncio.IncompleteReadError, msgspec.DecodeError):
             ready = False
         except BaseException:
             await worker.kill()
@@ -69,17 +71,23 @@ class WorkerProcess:
             )
         return worker
 
-    async def ask(self, frame: bytes, limit_s: float) -> list[Result]:
-        """The results of a Work. Raises WorkerLost when it takes longer than `limit_s` or the process ends."""
+    async def ask(self, frame: bytes, messages: int, limit_s: float) -> list[Result]:
+        """The results of a Work, as many as messages.
+
+        Raises WorkerLost when it takes longer than `limit_s`, or the process ends or answers anything else.
+        """
         try:
             async with asyncio.timeout(limit_s):
                 self._inbox.write(frame)
                 await self._inbox.drain()
-                return wire.decode_results(await self._read())
+                results = wire.decode_results(await self._read())
+                if len(results) != messages:
+                    raise msgspec.ValidationError(f"{len(results)} results for {messages} messages")
+                return results
         except TimeoutError:
             await self.kill()
             raise WorkerLost("render-timeout") from None
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError):
             await self.kill()
             by_its_own_clock = self._process.returncode == -getattr(signal, "SIGALRM", 0)
             raise WorkerLost("render-timeout" if by_its_own_clock else "render-crash") from None
@@ -107,6 +115,8 @@ class WorkerProcess:
 
     async def _read(self) -> bytes:
         size = wire.payload_bytes(await self._outbox.readexactly(wire.HEAD_BYTES))
+        if size > wire.LARGEST_FRAME_BYTES:
+            raise msgspec.DecodeError(f"a frame of {size} bytes")
         return await self._outbox.readexactly(size)
 
 

@@ -91,6 +91,6 @@ def still_here(tx: Transaction, keys: Sequence[SendKey]) -> set[SendKey]:
         select(*(asked.c[name] for name in columns))
         .join(batch_items, and_(*same))
         .join(batches, (batches.c.id == batch_items.c.batch_id) & (batches.c.channel == asked.c.channel))
-        .where(batches.c.state == "open")
+        .where(batches.c.state.in_(("open", "closed")))
     )
     return {SendKey(*row) for row in tx.execute(query)}

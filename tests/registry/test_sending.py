@@ -381,7 +381,7 @@ async def test_a_plugins_own_kind_of_failure_becomes_the_contracts(recorder: Rec
     assert failure.__traceback__ is None
 
 
-@pytest.mark.parametrize("result", [None, 7, [], iter(())], ids=repr)
+@pytest.mark.parametrize("result", [None, 7, [], iter(())], ids=lambda result: type(result).__name__)
 async def test_a_send_that_gives_no_stream_is_a_bug_of_the_channel(recorder: Recorder, result: Any) -> None:
     outcomes = await collect(guarded(recorder, lambda batch: result))
     assert_one_each(outcomes)

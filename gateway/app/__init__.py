@@ -1,0 +1,7 @@
+"""The parts put together, and running."""
+
+from gateway.app.composition import Gateway, open_gateway
+from gateway.app.logs import configure_logs
+from gateway.app.running import Part, run
+
+__all__ = ["Gateway", "Part", "configure_logs", "open_gateway", "run"]

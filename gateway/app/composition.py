@@ -1,0 +1,86 @@
+"""Everything that a process of the gateway is made of, built from the settings and closed at the end."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from msgspec import Struct
+
+from gateway.domain.tokens import KeyRing
+from gateway.registry import Registry
+from gateway.registry.registry import Loan, open_registry
+from gateway.rendering import RenderPool
+from gateway.services.installation import Installation
+from gateway.settings import Keys, Settings
+from gateway.storage import schema
+from gateway.storage.database import Database
+from gateway.workers.crew import BusinessTime, Crew, process_name
+
+
+class Gateway(Struct, frozen=True, kw_only=True):
+    """A process of the gateway."""
+
+    settings: Settings
+    db: Database
+    installation: Installation
+    registry: Registry
+    pool: RenderPool
+    crew: Crew
+
+
+class SchemaOutdated(Exception):
+    """The database is not of this version of the program."""
+
+
+def open_database(settings: Settings, *, migrate: bool) -> Database:
+    """The database, of this version. Raises SchemaOutdated, unless it may be brought up to date here."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    db = Database(settings.database.url.reveal(), connections=settings.database.pool_size)
+    if migrate:
+        schema.upgrade(db)
+    elif schema.version(db) != schema.head():
+        db.close()
+        raise SchemaOutdated("the database is not of this version of the program: run `risveglio migrate` first")
+    return db
+
+
+def key_ring(keys: Keys) -> KeyRing:
+    ring = {key_id: secret.reveal().encode() for key_id, secret in keys.ring.items()}
+    return KeyRing(keys.current, ring, keys.pepper.reveal().encode())
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(settings: Settings, *, migrate: bool = False) -> AsyncIterator[Gateway]:
+    """Database, channels and render processes, ready to serve. Closed in reverse at the end."""
+    db = open_database(settings, migrate=migrate)
+    time = BusinessTime()
+    loan = Loan(
+        now=time.now,
+        log=structlog.get_logger(),
+        files=settings.data_dir / "channels",
+        hook_url=lambda kind: f"{settings.public_url}/hooks/{kind}",
+        allow=settings.egress.networks,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(db.close)
+        where = str(settings.folder / "channels.toml")
+        registry = await stack.enter_async_context(
+            open_registry(settings.channels, settings.plugins.folder, loan, where=where)
+        )
+        installation = Installation(
+            policies=settings.policies,
+            keys=key_ring(settings.keys),
+            channels={kind: installed.capabilities for kind, installed in registry.ready.items()},
+            public_url=settings.public_url,
+        )
+        pool = await stack.enter_async_context(RenderPool(processes=settings.worker.render_processes))
+        crew = Crew(
+            name=process_name(),
+            db=db,
+            installation=installation,
+            registry=registry,
+            pool=pool,
+            settings=settings.worker,
+            time=time,
+        )
+        yield Gateway(settings=settings, db=db, installation=installation, registry=registry, pool=pool, crew=crew)

@@ -1,0 +1,142 @@
+"""The parts of the gateway at work, until the process is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine, Iterator, Sequence
+from enum import StrEnum
+from typing import Any
+
+import structlog
+import uvicorn
+
+from gateway.api.application import build
+from gateway.api.rooms import Rooms
+from gateway.app.composition import Gateway
+from gateway.workers import batcher, expander
+from gateway.workers.clock import run_clock
+from gateway.workers.crew import Crew
+from gateway.workers.deliverer import run_deliverer
+from gateway.workers.loop import keep_working
+
+log: Any = structlog.get_logger()
+
+
+class Part(StrEnum):
+    """What a process of the gateway can be."""
+
+    API = "api"
+    WORKER = "worker"
+    CLOCK = "clock"
+
+
+async def run(gateway: Gateway, parts: Sequence[Part], channels: Sequence[str] = ()) -> None:
+    """Work until SIGTERM or SIGINT, then drain: finish what is in flight, give the rest back.
+
+    `channels` limits a worker to some of the channels; empty means all that are ready.
+    A part that ends by a fault ends the process: a supervisor starts it anew.
+    """
+    stop = asyncio.Event()
+    with _signals(stop):
+        tasks = [asyncio.create_task(part, name=name) for name, part in _work(gateway, parts, channels, stop)]
+        log.info("gateway.started", process=gateway.crew.name, parts=[str(part) for part in parts])
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        log.info("gateway.draining", process=gateway.crew.name)
+        await waiting
+        await _drain(tasks, gateway.settings.worker.drain_s)
+        log.info("gateway.stopped", process=gateway.crew.name)
+
+
+async def _drain(tasks: Sequence[asyncio.Task[None]], drain_s: float) -> None:
+    _, late = await asyncio.wait(tasks, timeout=drain_s)
+    for task in late:
+        log.warning("drain.cut_short", part=task.get_name())
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    faults = [fault for fault in results if isinstance(fault, Exception)]
+    if faults:
+        raise faults[0]
+
+
+def _work(
+    gateway: Gateway, parts: Sequence[Part], channels: Sequence[str], stop: asyncio.Event
+) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    if Part.API in parts:
+        yield "api", serve_api(gateway, stop)
+    if Part.WORKER in parts:
+        yield from _worker(gateway, channels, stop)
+    if Part.CLOCK in parts:
+        yield "clock", run_clock(gateway.crew, stop)
+
+
+def _worker(
+    gateway: Gateway, channels: Sequence[str], stop: asyncio.Event
+) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    crew, poll_s = gateway.crew, gateway.settings.worker.poll_s
+    yield "expander", keep_working("expander", lambda: expander.expand_jobs(crew), poll_s=poll_s, stop=stop)
+    yield "steps", keep_working("steps", lambda: expander.plan_steps(crew), poll_s=poll_s, stop=stop)
+    prints = gateway.settings.data_dir / "prints"
+    yield "printer", keep_working("printer", lambda: batcher.export_closed(crew, prints), poll_s=poll_s, stop=stop)
+    for kind, installed in gateway.registry.ready.items():
+        if channels and kind not in channels:
+            continue
+        if installed.capabilities.batched:
+            yield f"batcher:{kind}", _gather(crew, kind, poll_s, stop)
+        else:
+            yield f"deliverer:{kind}", run_deliverer(crew, kind, stop)
+
+
+async def _gather(crew: Crew, kind: str, poll_s: float, stop: asyncio.Event) -> None:
+    await keep_working(f"batcher:{kind}", lambda: batcher.gather(crew, kind), poll_s=poll_s, stop=stop)
+
+
+async def serve_api(gateway: Gateway, stop: asyncio.Event) -> None:
+    """Answer HTTP until `stop`, then finish the answers under way."""
+    server_settings = gateway.settings.server
+    rooms = Rooms(
+        db=gateway.db,
+        installation=gateway.installation,
+        registry=gateway.registry,
+        pool=gateway.pool,
+        server=server_settings,
+    )
+    config = uvicorn.Config(
+        build(rooms),
+        host=server_settings.host,
+        port=server_settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(gateway.settings.worker.drain_s),
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: the whole process drains, not the server alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,5 @@
+"""The command `risveglio`."""
+
+from gateway.cli.commands import main
+
+__all__ = ["main"]

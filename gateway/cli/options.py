@@ -1,0 +1,42 @@
+"""What several commands share: where the settings are, and a database for a short while."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.app.composition import open_database
+from gateway.app.logs import configure_logs
+from gateway.settings import Settings, load
+from gateway.storage.database import Database
+
+config_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--config",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("config"),
+    envvar="RISVEGLIO_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The folder with gateway.toml, channels.toml and policies.toml.",
+)
+
+
+def settings_in(folder: Path) -> Settings:
+    """The settings in a folder, with the logs set up as they say."""
+    settings = load(folder, os.environ)
+    configure_logs(settings.log)
+    return settings
+
+
+@contextlib.contextmanager
+def database(settings: Settings) -> Iterator[Database]:
+    """The database, of this version, closed at the end."""
+    db = open_database(settings, migrate=settings.database.url.reveal().startswith("sqlite"))
+    try:
+        yield db
+    finally:
+        db.close()

@@ -1,0 +1,93 @@
+"""Commands that set the gateway up and run it."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gateway.app import Part, open_gateway, run
+from gateway.app.composition import open_database
+from gateway.cli.options import config_option, settings_in
+from gateway.settings import Settings, write_starter
+from gateway.storage import schema
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("config"))
+def init(folder: Path) -> None:
+    """Write a starting configuration into FOLDER, with keys of its own.
+
+    Never overwrites: what is there stays as it is.
+    """
+    written = write_starter(folder)
+    for path in written:
+        click.echo(f"wrote {path}")
+    if not written:
+        click.echo(f"{folder} has a configuration already; nothing was written")
+        return
+    option = "" if folder == Path("config") else f" --config {folder}"
+    click.echo(f"\nNext:  risveglio key create shop --scope admin{option}\n       risveglio serve{option}")
+
+
+@click.command()
+@config_option
+def serve(folder: Path) -> None:
+    """Run everything in one process: API, workers and clock. Brings the database up to date first.
+
+    Ctrl-C or SIGTERM drains: what is in flight is finished, the rest goes back to the queue.
+    """
+    settings = settings_in(folder)
+    click.echo(f"risveglio at {settings.public_url}", err=True)
+    _run(settings, list(Part), migrate=True)
+
+
+@click.command()
+@config_option
+def api(folder: Path) -> None:
+    """Answer HTTP requests, and nothing else. Any number of these may run beside each other (PostgreSQL)."""
+    _run(settings_in(folder), [Part.API])
+
+
+@click.command()
+@config_option
+@click.option("--channel", "channels", multiple=True, help="Deliver only on this channel; may be given several times.")
+def worker(folder: Path, channels: tuple[str, ...]) -> None:
+    """Expand jobs and deliver messages. Any number of these may run beside each other (PostgreSQL)."""
+    settings = settings_in(folder)
+    unknown = sorted(set(channels) - set(settings.channels))
+    if unknown:
+        known = ", ".join(settings.channels) or "none"
+        raise click.BadParameter(f"no table [channels.{unknown[0]}] in {folder}/channels.toml; there is {known}")
+    _run(settings, [Part.WORKER], channels)
+
+
+@click.command()
+@config_option
+def clock(folder: Path) -> None:
+    """See to the duties that one process at a time has. A second one waits until the first is gone."""
+    _run(settings_in(folder), [Part.CLOCK])
+
+
+@click.command()
+@config_option
+def migrate(folder: Path) -> None:
+    """Bring the database to this version of the program. Safe to run twice, and by several at once."""
+    settings = settings_in(folder)
+    db = open_database(settings, migrate=True)
+    click.echo(f"the database is at version {schema.version(db)}")
+    db.close()
+
+
+def _run(settings: Settings, parts: Sequence[Part], channels: Sequence[str] = (), *, migrate: bool = False) -> None:
+    async def main() -> None:
+        async with open_gateway(settings, migrate=migrate) as gateway:
+            await run(gateway, parts, channels)
+
+    if sys.platform == "win32":
+        asyncio.run(main())
+        return
+    import uvloop
+
+    uvloop.run(main())

@@ -1,0 +1,60 @@
+"""Duties that one process at a time has to see to, whichever holds the leader's lease.
+
+APScheduler only ticks, in UTC and in memory: all truth is in our tables, and a missed tick loses
+nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from gateway.services import control, housekeeping
+from gateway.workers.crew import Crew
+from gateway.workers.reaper import take_back_claims
+
+log: Any = structlog.get_logger()
+
+_LEASE: Final = timedelta(seconds=15)
+_LEADER: Final = "clock"
+
+
+async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
+    """Tick until `stop`; then give the lease back, so that the next leader need not wait for its end."""
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    duties: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
+        ("reap", crew.settings.poll_s, lambda: take_back_claims(crew)),
+        ("sweep", crew.settings.poll_s, lambda: crew.db.write(control.sweep)),
+        ("finish", crew.settings.poll_s, lambda: crew.db.write(control.finish)),
+        ("forget", 3600.0, lambda: crew.db.write(housekeeping.forget_answers)),
+    )
+    for name, seconds, duty in duties:
+        scheduler.add_job(
+            _leading(crew, name, duty),
+            IntervalTrigger(seconds=max(seconds, 0.05), timezone="UTC"),
+            id=name,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+    scheduler.start()
+    try:
+        await stop.wait()
+    finally:
+        scheduler.shutdown(wait=False)
+        await crew.db.write(housekeeping.release_lead, _LEADER, crew.name)
+
+
+def _leading(crew: Crew, name: str, duty: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    async def tick() -> None:
+        try:
+            if await crew.db.write(housekeeping.take_lead, _LEADER, crew.name, _LEASE):
+                await duty()
+        except Exception as error:
+            log.error("clock.failed", duty=name, error=type(error).__name__)
+
+    return tick

@@ -1,0 +1,47 @@
+"""What the workers of one process share."""
+
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+
+from gateway.registry import Registry
+from gateway.rendering import RenderPool
+from gateway.services.installation import Installation
+from gateway.settings import Worker
+from gateway.storage.database import Database
+
+
+class BusinessTime:
+    """Business time as this process last saw it in the database; never more than a poll behind."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta(0)
+
+    def saw(self, business_now: datetime) -> None:
+        self._offset = business_now - datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+
+class Crew(Struct, frozen=True, kw_only=True):
+    """One process's share of the work. `name` is unique among all processes."""
+
+    name: str
+    db: Database
+    installation: Installation
+    registry: Registry
+    pool: RenderPool
+    settings: Worker
+    time: BusinessTime
+
+    @property
+    def lease(self) -> timedelta:
+        return timedelta(seconds=self.settings.lease_s)
+
+
+def process_name() -> str:
+    """Host, process and a little chance: a process that comes back under its old number is another one."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(3).hex()}"

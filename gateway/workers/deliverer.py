@@ -1,0 +1,280 @@
+"""The sends of one channel: claimed, rendered, handed over, recorded.
+
+While one claim is being handed over, the next is claimed and rendered. Only the window in flight
+can ever be in doubt.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+
+import structlog
+
+from gateway.contract import ChannelMisconfigured, Outbound, Outcome, RateLimited
+from gateway.domain.words import SendKey
+from gateway.rendering import RenderBatch, Rendered, RenderFailure
+from gateway.services import compose, record
+from gateway.services.claim import Claim, claim, places_due
+from gateway.services.compose import Draft
+from gateway.services.record import Answered
+from gateway.storage.database import Transaction, Unavailable
+from gateway.workers.crew import Crew
+from gateway.workers.loop import keep_working
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log: Any = structlog.get_logger()
+
+_FLUSH_S: Final = 0.25
+"""Outcomes wait so long at most before they are on record."""
+_CLAIM_S: Final = 0.5
+"""A claim should hold about so much of the channel's pace, within its limits."""
+
+
+class Envelope(NamedTuple):
+    """A send with its messages, one per address, by the address's internal id."""
+
+    key: SendKey
+    messages: tuple[tuple[int, Outbound], ...]
+
+
+class Prepared(NamedTuple):
+    claim: Claim
+    envelopes: list[Envelope]
+
+
+class Deliverer:
+    """Delivers for one channel until told to stop."""
+
+    def __init__(self, crew: Crew, channel: str) -> None:
+        self._crew = crew
+        self._channel = channel
+        self._capabilities = crew.installation.channels[channel]
+        self._limit = self._capabilities.window
+        # Room for one: the claim behind the one being handed over.
+        self._ready: asyncio.Queue[Prepared] = asyncio.Queue(1)
+        self._stopping = asyncio.Event()
+
+    async def claim_and_render(self) -> int:
+        """Take what is due and make its messages. Returns how many sends were looked at."""
+        places = await self._crew.db.read(places_due, self._channel)
+        found = 0
+        for place in places:
+            taken = await self._crew.db.write(
+                claim,
+                self._crew.installation,
+                self._channel,
+                place,
+                worker=self._crew.name,
+                lease=self._crew.lease,
+                limit=self._limit,
+            )
+            if isinstance(taken, Claim):
+                await self._ready.put(await self._prepare(taken))
+                return found + len(taken.members)
+            found += taken or 0
+        return found
+
+    async def deliver(self) -> int:
+        """Hand over a claim that is ready. Returns how many sends it held."""
+        try:
+            prepared = await asyncio.wait_for(self._ready.get(), self._crew.settings.poll_s)
+        except TimeoutError:
+            return 0
+        await self._hand_over(prepared)
+        return len(prepared.envelopes)
+
+    def stop(self) -> None:
+        """Finish the window in flight and begin no other."""
+        self._stopping.set()
+
+    async def put_back(self) -> None:
+        """Return claims that were prepared and never begun."""
+        while not self._ready.empty():
+            await self._crew.db.write(record.close, self._ready.get_nowait().claim)
+
+    async def _prepare(self, taken: Claim) -> Prepared:
+        try:
+            return await self._render(taken)
+        except BaseException:
+            # Nobody was called: the sends go back at once instead of when the lease runs out.
+            await self._crew.db.write(record.close, taken)
+            raise
+
+    async def _render(self, taken: Claim) -> Prepared:
+        self._crew.time.saw(taken.business_now)
+        drafts = await self._crew.db.read(
+            compose.drafts_of, self._crew.installation, self._channel, list(taken.members)
+        )
+        refused = {draft.key: "no_address" for draft in drafts.drafts if not draft.addresses}
+        envelopes: list[Envelope] = []
+        for digest, content in drafts.contents.items():
+            group = [draft for draft in drafts.drafts if draft.content_hash == digest and draft.addresses]
+            batch = RenderBatch(content=content, contexts=[draft.context for draft in group])
+            for draft, result in zip(group, await self._crew.pool.render(batch), strict=True):
+                if isinstance(result, RenderFailure):
+                    refused[draft.key] = result.told()
+                else:
+                    envelopes.append(self._envelope(draft, result))
+        if refused:
+            await self._crew.db.write(record.give_up, self._crew.installation, taken, refused)
+        return Prepared(taken, envelopes)
+
+    def _envelope(self, draft: Draft, result: Rendered) -> Envelope:
+        messages = compose.outbounds(self._crew.installation, self._channel, draft, result.locale, result.parts)
+        ids = [address_id for address_id, _ in draft.addresses]
+        return Envelope(draft.key, tuple(zip(ids, messages, strict=True)))
+
+    async def _hand_over(self, prepared: Prepared) -> None:
+        taken, began_s = prepared.claim, time.monotonic()
+        windows = _windows(prepared.envelopes, self._capabilities.window)
+        try:
+            first = [envelope.key for envelope in windows[0]] if windows else []
+            started = await self._crew.db.write(record.start, taken, first, self._crew.lease)
+            for window, following in itertools.zip_longest(windows, windows[1:], fillvalue=()):
+                started = await self._send(taken, [each for each in window if each.key in started], following)
+                if not started:
+                    break
+        finally:
+            await self._patiently(record.close, taken)
+        self._learn(len(prepared.envelopes), time.monotonic() - began_s)
+
+    async def _send(self, taken: Claim, window: Sequence[Envelope], after: Sequence[Envelope]) -> set[SendKey]:
+        """Hand over one window and record it; start the next with the record of its last outcomes."""
+        waiting = _Waiting(window)
+        following = [envelope.key for envelope in after]
+        messages = [message for envelope in window for _, message in envelope.messages]
+        unsaved: list[Answered] = []
+        async with contextlib.aclosing(_Chunks(self._channel_send(messages), _FLUSH_S)) as chunks:
+            while (outcomes := await chunks.next()) is not None:
+                unsaved += waiting.answered(outcomes)
+                if self._stopping.is_set() or any(_ends_claim(outcome) for outcome in outcomes):
+                    following = []
+                if unsaved and not waiting.done():
+                    await self._record(taken, unsaved, [])
+                    unsaved = []
+        return await self._record(taken, unsaved, following)
+
+    def _channel_send(self, messages: Sequence[Outbound]) -> AsyncGenerator[Outcome, None]:
+        return self._crew.registry.ready[self._channel].channel.send(messages)
+
+    async def _record(self, taken: Claim, answered: Sequence[Answered], following: Sequence[SendKey]) -> set[SendKey]:
+        return await self._patiently(
+            record.record, self._crew.installation, taken, answered, following, self._crew.lease
+        )
+
+    async def _patiently(self, write: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write what must not be forgotten: while the database is away, again and again."""
+        pause_s = 0.1
+        while True:
+            try:
+                return await self._crew.db.write(write, *args, **kwargs)
+            except Unavailable as error:
+                log.warning("record.waits", channel=self._channel, error=type(error).__name__)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, 5.0)
+
+    def _learn(self, sent: int, took_s: float) -> None:
+        """Claim about half a second's worth of what the channel has just shown it can take."""
+        if sent:
+            pace = int(sent / max(took_s, 0.001) * _CLAIM_S)
+            self._limit = max(self._capabilities.window, min(pace, self._crew.settings.claim_size))
+
+
+class _Waiting:
+    """Gathers outcomes until every message of a send has one."""
+
+    def __init__(self, window: Sequence[Envelope]) -> None:
+        self._place = {message.id: (each.key, id) for each in window for id, message in each.messages}
+        self._left = {each.key: len(each.messages) for each in window}
+        self._outcomes: dict[SendKey, list[tuple[int, Outcome]]] = {}
+
+    def answered(self, outcomes: Sequence[Outcome]) -> list[Answered]:
+        """The sends that these outcomes complete."""
+        complete = []
+        for outcome in outcomes:
+            key, address_id = self._place[outcome.message_id]
+            self._outcomes.setdefault(key, []).append((address_id, outcome))
+            self._left[key] -= 1
+            if not self._left[key]:
+                complete.append(Answered(key=key, outcomes=tuple(self._outcomes.pop(key))))
+        return complete
+
+    def done(self) -> bool:
+        return not any(self._left.values())
+
+
+def _windows(envelopes: Sequence[Envelope], most: int) -> list[list[Envelope]]:
+    """Envelopes in groups of at most `most` messages; those of one send stay together."""
+    windows: list[list[Envelope]] = []
+    size = most
+    for envelope in envelopes:
+        if size + len(envelope.messages) > most:
+            windows.append([])
+            size = 0
+        windows[-1].append(envelope)
+        size += len(envelope.messages)
+    return windows
+
+
+class _Chunks:
+    """What a stream yields within `every_s`, together: a slow message keeps no other off the record."""
+
+    def __init__(self, stream: AsyncGenerator[Outcome, None], every_s: float) -> None:
+        self._stream = stream
+        self._every_s = every_s
+        self._arrived: asyncio.Queue[Outcome | None] = asyncio.Queue()
+        self._listener = asyncio.create_task(self._listen())
+        self._over = False
+
+    async def next(self) -> list[Outcome] | None:
+        """The next outcomes, at least one; None at the end. Raises what the stream raised."""
+        if self._over:
+            return None
+        chunk = [await self._arrived.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._every_s):
+                while chunk[-1] is not None:
+                    chunk.append(await self._arrived.get())
+        if chunk[-1] is None:
+            self._over = True
+            await self._listener
+        return [outcome for outcome in chunk if outcome is not None] or None
+
+    async def aclose(self) -> None:
+        self._listener.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._listener
+
+    async def _listen(self) -> None:
+        try:
+            async with contextlib.aclosing(self._stream) as stream:
+                async for outcome in stream:
+                    self._arrived.put_nowait(outcome)
+        finally:
+            self._arrived.put_nowait(None)
+
+
+def _ends_claim(outcome: Outcome) -> bool:
+    """Whether the rest of the claim had better wait: the channel is paused or paced from now on."""
+    return isinstance(outcome.failure, ChannelMisconfigured | RateLimited)
+
+
+async def run_deliverer(crew: Crew, channel: str, stop: asyncio.Event) -> None:
+    """Claim, render and deliver for a channel until `stop`; what was not begun then goes back."""
+    deliverer = Deliverer(crew, channel)
+    poll_s = crew.settings.poll_s
+    loops = [
+        asyncio.create_task(keep_working(f"claims:{channel}", deliverer.claim_and_render, poll_s=poll_s, stop=stop)),
+        asyncio.create_task(keep_working(f"delivery:{channel}", deliverer.deliver, poll_s=0.0, stop=stop)),
+    ]
+    await stop.wait()
+    deliverer.stop()
+    while not all(loop.done() for loop in loops):
+        await deliverer.put_back()
+        await asyncio.wait(loops, timeout=0.05)
+    await deliverer.put_back()
