@@ -49,6 +49,13 @@ def key_ring(keys: Keys) -> KeyRing:
     return KeyRing(keys.current, ring, keys.pepper.reveal().encode())
 
 
+def installation_without_channels(settings: Settings) -> Installation:
+    """For work on people and consents, which needs no channel."""
+    return Installation(
+        policies=settings.policies, keys=key_ring(settings.keys), channels={}, public_url=settings.public_url
+    )
+
+
 @contextlib.asynccontextmanager
 async def open_gateway(settings: Settings, *, migrate: bool = False) -> AsyncIterator[Gateway]:
     """Database, channels and render processes, ready to serve. Closed in reverse at the end."""

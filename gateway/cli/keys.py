@@ -9,7 +9,7 @@ from rich.table import Table
 
 from gateway.cli.options import config_option, database, settings_in
 from gateway.services import keys
-from gateway.services.problems import Invalid
+from gateway.services.problems import Invalid, NotFound
 
 
 @click.group()
@@ -55,8 +55,10 @@ def list_(folder: Path) -> None:
 def revoke(key_id: str, folder: Path) -> None:
     """Revoke the key KEY_ID: from the next request on it opens nothing."""
     with database(settings_in(folder)) as db, db.transaction() as tx:
-        if not keys.revoke(tx, key_id):
-            raise click.ClickException(f"there is no key {key_id} that could be revoked")
+        try:
+            keys.revoke(tx, key_id)
+        except NotFound as error:
+            raise click.ClickException(str(error)) from None
     click.echo(f"revoked {key_id}")
 
 
