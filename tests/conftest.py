@@ -6,6 +6,7 @@ instead: its role must be allowed to create databases.
 
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from gateway.storage import schema
 from gateway.storage.database import Database
-from gateway.storage.tables import metadata
 
 
 @pytest.fixture(scope="session")
@@ -47,22 +48,45 @@ def _admin(server_url: str, *statements: str) -> None:
 def postgres_template(postgres_url: str) -> Iterator[str]:
     name = f"risveglio_template_{secrets.token_hex(4)}"
     _admin(postgres_url, f"CREATE DATABASE {name}")
-    url = make_url(postgres_url).set(drivername="postgresql+psycopg", database=name)
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-    engine.dispose()
+    _upgrade(_url_of(postgres_url, name))
     yield name
     _admin(postgres_url, f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    _upgrade(f"sqlite:///{path}")
+    return path
+
+
+def _upgrade(url: str) -> None:
+    database = Database(url, connections=1)
+    schema.upgrade(database)
+    database.close()
 
 
 @pytest.fixture
 def postgres_database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
     """An empty database of our schema on PostgreSQL, for one test."""
+    yield from _database(postgres_url, f"TEMPLATE {postgres_template}")
+
+
+@pytest.fixture
+def postgres_nothing_url(postgres_url: str) -> Iterator[str]:
+    """A database on PostgreSQL with no tables at all, for one test."""
+    yield from _database(postgres_url, "")
+
+
+def _database(server_url: str, how: str) -> Iterator[str]:
     name = f"risveglio_test_{secrets.token_hex(6)}"
-    _admin(postgres_url, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
-    _admin(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+    _admin(server_url, f"CREATE DATABASE {name} {how}")
+    yield _url_of(server_url, name)
+    _admin(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _url_of(server_url: str, name: str) -> str:
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -71,12 +95,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         url: str = request.getfixturevalue("postgres_database_url")
         return url
-    url = f"sqlite:///{tmp_path / 'risveglio.db'}"
-    database = Database(url)
-    with database.transaction() as tx:
-        metadata.create_all(tx)
-    database.close()
-    return url
+    path = tmp_path / "risveglio.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def nothing_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with no tables at all, once on each engine."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_nothing_url")
+        return url
+    return f"sqlite:///{tmp_path / 'nothing.db'}"
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def mailbox(value: str) -> Mailbox:
     if ordinary is not None:
         return Mailbox(local=ordinary["local"], domain=ordinary["domain"])
     try:
-        checked = validate_email(value, check_deliverability=False, test_environment=True)
+        checked = validate_email(value, check_deliverability=False, strict=True, test_environment=True)
     except EmailNotValidError:
         raise BadAddress("not an e-mail address, or not one that mail can be sent to") from None
     return Mailbox(local=checked.local_part, domain=checked.ascii_domain)

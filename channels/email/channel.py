@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import ClassVar, Final
 
@@ -77,7 +77,7 @@ class EmailChannel(Quiet):
         finally:
             await connection.quit()
 
-    async def send(self, batch: Sequence[Outbound]) -> AsyncIterator[Outcome]:
+    async def send(self, batch: Sequence[Outbound]) -> AsyncGenerator[Outcome, None]:
         start_by_s = self._start_by_s()
         window = Window(batch, lambda message: self._outcome(message, start_by_s), lanes=self.config.connections)
         async with aclosing(window.outcomes()) as outcomes:

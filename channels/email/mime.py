@@ -1,12 +1,10 @@
 """The body of a mail: plain text, or text and HTML as alternatives (RFC 2046, 5.1.4). All of it is 7-bit."""
 
 import binascii
-import re
 from typing import Final
 
 from channels.email.header import Unfit
 
-_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _HIGH: Final = bytes(range(128, 256))
 _BASE64_LINE_CHARS: Final = 76
 
@@ -47,7 +45,7 @@ def _part(subtype: str, text: str) -> tuple[bytes, ...]:
 def _lines(text: str) -> bytes:
     """The text in UTF-8 whose every line, the last one too, ends in CRLF."""
     try:
-        raw = _LINE_END.sub("\r\n", text).encode("utf-8")
+        raw = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode("utf-8")
     except UnicodeEncodeError:
         raise Unfit("text: holds half of a surrogate pair") from None
     return raw if raw.endswith(b"\r\n") else raw + b"\r\n"

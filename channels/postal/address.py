@@ -1,7 +1,8 @@
 """A postal address as the lines that its own country's post wants.
 
 Fields: `street` (with the house number), `street2`, `postcode`, `city`, `region`, `country`.
-Checked against the posts' published examples; `tests/channels/postal/test_address.py` has them all.
+The order of lines follows common practice in each country; a post's own rules for bulk mail may
+ask for more. `tests/channels/postal/test_address.py` shows one example each.
 """
 
 import unicodedata

@@ -12,14 +12,19 @@ _HIDDEN: Final = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060
 
 def one_line(text: str) -> str:
     """A single line; runs of white space become one space."""
-    return " ".join(_visible(text).split())
+    return _kept(text, " ".join(_visible(text).split()))
 
 
 def lines(text: str) -> str:
     """Several lines, each trimmed; empty lines at both ends dropped."""
-    return "\n".join(line.strip() for line in _visible(text).split("\n")).strip("\n")
+    return _kept(text, "\n".join(line.strip() for line in _visible(text).split("\n")).strip("\n"))
 
 
 def _visible(text: str) -> str:
     fed = _FEED.sub("\n", text)
     return unicodedata.normalize("NFC", _HIDDEN.sub("", _CONTROL.sub(" ", fed)))
+
+
+def _kept(text: str, cleaned: str) -> str:
+    """The text itself where it was clean: a batch holds many thousand cards, and needs no second copy of each text."""
+    return text if cleaned == text else cleaned

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import BinaryIO, Literal, get_args
 
 import click
 from rich.console import Console
@@ -88,17 +88,14 @@ def export() -> None:
     """Export recipients, consents, and print runs."""
 
 
-def _lines(kind: bulk.Exported, target: BinaryIO, folder: Path) -> None:
-    after = 0
+def _lines(kind: Literal["recipients", "consents"], target: BinaryIO, folder: Path) -> None:
+    after: int | None = 0
     with database(settings_in(folder)) as db:
-        while True:
+        while after is not None:
             with db.snapshot() as tx:
                 page = bulk.export(tx, kind, after, _PAGE)
-            for line in page.lines:
-                target.write(line + b"\n")
-            if page.next is None:
-                return
-            after = page.next
+            target.writelines(line + b"\n" for line in page.lines)
+            after = page.after
 
 
 @export.command()

@@ -124,7 +124,7 @@ def person(customer: str, joined_on: date) -> Person:
 
 def _name(customer: str, land: Land) -> tuple[str, str]:
     """The full name, and the given name in Latin letters."""
-    female = _chance(customer, "female", 0.5)
+    female = chance(customer, "female", 0.5)
     given, _, latin = _pick(customer, "given", land.women if female else land.men).partition("=")
     masculine, _, feminine = _pick(customer, "family", land.families).partition("/")
     family = feminine if female and feminine else masculine
@@ -132,20 +132,20 @@ def _name(customer: str, land: Land) -> tuple[str, str]:
 
 
 def _has_phone(customer: str, reach: _Reach) -> bool:
-    return reach in {"sms", "paper and phone"} or (reach == "email" and _chance(customer, "phone too", 0.30))
+    return reach in {"sms", "paper and phone"} or (reach == "email" and chance(customer, "phone too", 0.30))
 
 
 def _has_push(customer: str, reach: _Reach) -> bool:
-    return reach in {"push", "paper and phone"} or (reach == "email" and _chance(customer, "push too", 0.20))
+    return reach in {"push", "paper and phone"} or (reach == "email" and chance(customer, "push too", 0.20))
 
 
 def _has_post(customer: str, reach: _Reach) -> bool:
-    return reach in {"post", "paper and phone"} or (reach == "email" and _chance(customer, "post too", 0.25))
+    return reach in {"post", "paper and phone"} or (reach == "email" and chance(customer, "post too", 0.25))
 
 
 def _email(customer: str, land: Land, latin: str) -> str:
     """Some bounce and some are busy at first: the SMTP receiver goes by the first word."""
-    luck = _draw(customer, "mailbox")
+    luck = draw(customer, "mailbox")
     fate = "bounce." if luck < 0.015 else "busy." if luck < 0.025 else ""
     return f"{fate}{latin}.{customer}@{_pick(customer, 'domain', land.domains)}"
 
@@ -167,13 +167,13 @@ def _seat(number: int) -> int:
 
 def _devices(customer: str) -> tuple[str, ...]:
     """Mostly one, sometimes two. Ids that begin with `gone` are answered 410 by the push receiver."""
-    count = 2 if _chance(customer, "second device", 0.15) else 1
+    count = 2 if chance(customer, "second device", 0.15) else 1
     names = [f"{customer}-{n}" for n in range(1, count + 1)]
-    return tuple(f"gone-{name}" if _chance(name, "gone", 0.03) else f"device-{name}" for name in names)
+    return tuple(f"gone-{name}" if chance(name, "gone", 0.03) else f"device-{name}" for name in names)
 
 
 def _postal(customer: str, land: Land, town: Town) -> PostalAddress:
-    number = 1 + int(_draw(customer, "house") * 180)
+    number = 1 + int(draw(customer, "house") * 180)
     return PostalAddress(
         street=land.street.format(street=_pick(customer, "street", land.streets), number=number),
         postcode=_postcode(customer, town.postcode),
@@ -193,11 +193,11 @@ def _postcode(customer: str, pattern: str) -> str:
 
 
 def _left_on(customer: str, joined_on: date) -> date:
-    return joined_on + timedelta(days=60 + int(_draw(customer, "left") * 340))
+    return joined_on + timedelta(days=60 + int(draw(customer, "left") * 340))
 
 
 def _share(customer: str, trait: str, shares: Sequence[tuple[float, _T]]) -> _T:
-    luck = _draw(customer, trait)
+    luck = draw(customer, trait)
     for share, choice in shares:
         if luck < share:
             return choice
@@ -206,14 +206,15 @@ def _share(customer: str, trait: str, shares: Sequence[tuple[float, _T]]) -> _T:
 
 
 def _pick(customer: str, trait: str, choices: Sequence[_T]) -> _T:
-    return choices[int(_draw(customer, trait) * len(choices))]
+    return choices[int(draw(customer, trait) * len(choices))]
 
 
-def _chance(customer: str, trait: str, probability: float) -> bool:
-    return _draw(customer, trait) < probability
+def chance(customer: str, trait: str, probability: float) -> bool:
+    """Whether the trait applies to this customer; always the same answer."""
+    return draw(customer, trait) < probability
 
 
-def _draw(customer: str, trait: str) -> float:
+def draw(customer: str, trait: str) -> float:
     """A number in [0, 1), always the same for this customer and trait."""
     digest = sha256(f"{trait} of {customer}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53

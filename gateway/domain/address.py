@@ -37,7 +37,9 @@ def _email(given: AddressInput) -> PlaceToReach:
     except EmailNotValidError as error:
         raise BadAddress(f"value: not an e-mail address: {_first_sentence(error)}") from None
     # The local part is case-sensitive on paper and nowhere else: two spellings are one person.
-    return PlaceToReach(kind="email", value=parsed.normalized, match_key=parsed.normalized.casefold(), data={})
+    # Domains are compared as the DNS does: straße.example and strasse.example are two.
+    match_key = f"{parsed.local_part.lower()}@{parsed.ascii_domain}"
+    return PlaceToReach(kind="email", value=parsed.normalized, match_key=match_key, data={})
 
 
 def _first_sentence(error: EmailNotValidError) -> str:
@@ -62,7 +64,10 @@ def _phone(given: AddressInput) -> PlaceToReach:
         raise BadAddress("value: not a telephone number") from None
     if number.extension:
         raise BadAddress("value: a number with an extension takes no messages")
-    if not phonenumbers.is_possible_number(number):
+    if any(symbol.isalpha() for symbol in given.value):
+        raise BadAddress("value: a number starts with + and its country code, in the digits 0-9")
+    # Local-only lengths (a number without its area code) pass `is_possible_number`.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise BadAddress("value: too short or too long for a number of its country")
     refused = _REFUSED_NUMBERS.get(phonenumbers.number_type(number))
     if refused:
@@ -72,13 +77,25 @@ def _phone(given: AddressInput) -> PlaceToReach:
 
 
 def _webpush(given: AddressInput) -> PlaceToReach:
-    parts = urlsplit(given.value)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+    if not _is_plain_url(given.value):
         raise BadAddress("value: a push endpoint is an https URL")
     missing = sorted({"p256dh", "auth"} - given.data.keys())
     if missing:
         raise BadAddress(f"data: a push subscription needs {' and '.join(missing)}")
     return PlaceToReach(kind="webpush", value=given.value, match_key=given.value, data=dict(given.data))
+
+
+def _is_plain_url(text: str) -> bool:
+    """Plain http is for receivers on the same machine; what may be called at all is the guard's to say."""
+    # Checked first, because urlsplit drops line breaks and tabs without a word.
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    return parts.scheme in ("https", "http") and has_host and parts.username is None
 
 
 _POSTAL_FIELDS: Final = ("name", "street", "street2", "postcode", "city", "region", "country")

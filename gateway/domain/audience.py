@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from gateway.domain.recipient import Profile
-from gateway.domain.words import ExternalId, Key
+from gateway.domain.words import CountryCode, ExternalId, Key, Minor, refuse_endless, refuse_nul
 
 Scalar = str | int | float | bool
 
@@ -40,7 +40,7 @@ class Not(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="not
 class Country(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="country"):
     """The recipient's country is one of these."""
 
-    any_of: Annotated[tuple[str, ...], Meta(min_length=1, max_length=250)]
+    any_of: Annotated[tuple[CountryCode, ...], Meta(min_length=1, max_length=250)]
 
 
 class AttributeIs(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="attribute"):
@@ -48,6 +48,9 @@ class AttributeIs(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
     name: Key
     any_of: Annotated[tuple[Scalar, ...], Meta(min_length=1, max_length=100)]
+
+    def __post_init__(self) -> None:
+        refuse_nul(any_of=self.any_of)
 
 
 class AttributeBetween(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="attribute_between"):
@@ -68,9 +71,12 @@ class Activity(_Node, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     kind: Key
     within: timedelta | None = None
     dormant_for: timedelta | None = None
-    at_least: Annotated[int, Meta(ge=0)] | None = None
-    at_most: Annotated[int, Meta(ge=0)] | None = None
-    amount_at_least_minor: int | None = None
+    at_least: Annotated[int, Meta(ge=0, le=10**9)] | None = None
+    at_most: Annotated[int, Meta(ge=0, le=10**9)] | None = None
+    amount_at_least_minor: Minor | None = None
+
+    def __post_init__(self) -> None:
+        refuse_endless(within=self.within, dormant_for=self.dormant_for)
 
 
 Expression = Everyone | All | AnyOf | Not | Country | AttributeIs | AttributeBetween | Activity
@@ -97,6 +103,9 @@ class Named(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: ExternalId
     variables: dict[str, Any] = {}
     profile: Profile | None = None
+
+    def __post_init__(self) -> None:
+        refuse_nul(variables=self.variables)
 
 
 class _Audience(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):

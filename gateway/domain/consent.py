@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from gateway.domain.policy import Basis
-from gateway.domain.words import ChannelName, ExternalId, PurposeName
+from gateway.domain.words import ChannelName, ExternalId, PurposeName, refuse_nul
 
 Action = Literal["granted", "withdrawn", "objected"]
 
@@ -31,6 +31,7 @@ class ConsentRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise ValueError("at: needs a time zone, such as 2026-05-01T10:00:00Z")
+        refuse_nul(source=self.source, text_version=self.text_version, evidence=self.evidence)
 
 
 class ConsentState(Struct, frozen=True):

@@ -6,6 +6,7 @@ The alphabet has 29 symbols, a prime, and none that look alike (no 0 1 I L O) or
 """
 
 import secrets
+import unicodedata
 from typing import Final
 
 ALPHABET: Final = "23456789ABCDFGHJKMNPQRSTVWXYZ"
@@ -35,8 +36,8 @@ def shown(code: str) -> str:
 
 
 def parse_code(typed: str) -> str:
-    """The code that a person typed: case, spaces and dashes don't matter. Never guesses."""
-    code = typed.upper().replace("-", "").replace(" ", "")
+    """The code that a person typed or scanned: case, blanks and dashes of any kind don't matter. Never guesses."""
+    code = "".join(symbol for symbol in typed if unicodedata.category(symbol) != "Pd" and not symbol.isspace()).upper()
     if len(code) != LENGTH:
         raise BadCode(f"a code has {LENGTH} characters, this one has {len(code)}")
     strange = sorted({symbol for symbol in code if symbol not in _VALUE})

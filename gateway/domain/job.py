@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from gateway.domain.audience import Audience
-from gateway.domain.words import ChannelName, Key, Locale, PurposeName
+from gateway.domain.words import ChannelName, Key, Locale, PurposeName, refuse_endless, refuse_nul
 
 Anchor = Literal["entry", "previous", "coupon_end"]
 """What a step's delay counts from: the entry, the previous step's acceptance, the end of the coupon."""
@@ -31,6 +31,9 @@ class StepInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ttl: timedelta | None = None
     """Longer than this after it fell due, it is not worth sending."""
 
+    def __post_init__(self) -> None:
+        refuse_endless(after=self.after, ttl=self.ttl)
+
 
 class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `POST /v1/jobs` takes."""
@@ -51,6 +54,9 @@ class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     over_cap: Literal["wait", "skip"] = "wait"
     if_not_sent: Literal["end", "continue"] = "end"
     """Whether the next step follows a step that was not sent."""
+
+    def __post_init__(self) -> None:
+        refuse_nul(name=self.name)
 
 
 class Step(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.domain.words import Currency, Key
+from gateway.domain.words import Currency, Key, refuse_endless
 
 Kind = Literal["percentage", "amount", "free_month", "sample", "call", "voucher", "points"]
 
@@ -21,11 +21,11 @@ class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key: Key
     title: Annotated[str, Meta(min_length=1, max_length=120)]
     kind: Kind
-    value: Annotated[int, Meta(ge=0)] = 0
+    value: Annotated[int, Meta(ge=0, le=10**12)] = 0
     currency: Currency | None = None
     valid_for: timedelta | None = None
     valid_until: datetime | None = None
-    min_order_minor: Annotated[int, Meta(ge=0)] = 0
+    min_order_minor: Annotated[int, Meta(ge=0, le=10**12)] = 0
 
     def __post_init__(self) -> None:
         if self.kind == "percentage" and not 1 <= self.value <= 100:
@@ -36,6 +36,9 @@ class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("valid_for: must be longer than nothing, such as PT72H")
         if self.valid_until is not None and self.valid_until.tzinfo is None:
             raise ValueError("valid_until: needs a time zone, such as 2026-12-31T23:59:59Z")
+        if self.valid_until is not None and self.valid_until.year >= 3000:
+            raise ValueError("valid_until: lies too far ahead; leave it out where there is no end")
+        refuse_endless(valid_for=self.valid_for)
 
     def ends_for(self, published_at: datetime) -> datetime | None:
         """Until when a coupon published at `published_at` holds; None for ever."""

@@ -196,7 +196,7 @@ def _time(facts: Facts, rules: Rules, route: Route, at: datetime) -> Decision:
 
 @lru_cache(maxsize=4096)
 def next_wall_time(at: datetime, wall: time, zone: ZoneInfo) -> datetime:
-    """The first instant not before `at` at which a clock in `zone` shows `wall`."""
+    """The first instant not before `at` at which a clock in `zone` shows `wall`; of two in one night, the later."""
     day = at.astimezone(zone).date()
     today = instant(datetime.combine(day, wall), zone)
     return today if today >= at else instant(datetime.combine(day + timedelta(days=1), wall), zone)

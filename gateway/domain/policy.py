@@ -6,11 +6,11 @@ somewhere and change. Durations are ISO 8601 (`P7D`, `PT72H`).
 
 from datetime import date, time, timedelta
 from typing import Annotated, Final, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
-from gateway.domain.words import ChannelName, CountryCode, PurposeName
+from gateway.domain.words import ChannelName, CountryCode, PurposeName, refuse_endless, time_zones
 
 Basis = Literal["opt_in", "opt_out", "none"]
 """`opt_in`: only after a grant. `opt_out`: until a withdrawal or objection. `none`: no consent needed."""
@@ -33,6 +33,7 @@ class CapRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.window <= timedelta(0):
             raise ValueError("window: must be longer than nothing, such as P7D")
+        refuse_endless(window=self.window)
 
     def covers(self, channel: str, purpose: str) -> bool:
         return (not self.channels or channel in self.channels) and (not self.purposes or purpose in self.purposes)
@@ -92,6 +93,11 @@ class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     first: timedelta = timedelta(minutes=5)
     longest: timedelta = timedelta(hours=4)
 
+    def __post_init__(self) -> None:
+        if self.first <= timedelta(0) or self.longest <= timedelta(0):
+            raise ValueError("first, longest: must be longer than nothing, such as PT5M")
+        refuse_endless(first=self.first, longest=self.longest)
+
 
 class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long paper takes."""
@@ -100,6 +106,11 @@ class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From gathering to the planned mailing."""
     transit: timedelta = timedelta(days=3)
     """From mailing to the letter box."""
+
+    def __post_init__(self) -> None:
+        if self.lead < timedelta(0) or self.transit < timedelta(0):
+            raise ValueError("lead, transit: cannot be negative")
+        refuse_endless(lead=self.lead, transit=self.transit)
 
 
 class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,7 +127,7 @@ class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Jobs named for at most so many recipients go into the urgent lane."""
 
     def __post_init__(self) -> None:
-        if self.default_time_zone not in available_timezones():
+        if self.default_time_zone not in time_zones():
             raise ValueError(f"default_time_zone: {self.default_time_zone} is no IANA time zone")
 
     @property

@@ -84,7 +84,8 @@ def next_open(hours: QuietHours, at: datetime, zone: ZoneInfo) -> datetime:
             return at.astimezone(UTC)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         wall = midnight + timedelta(minutes=end - local.weekday() * _DAY_MIN)
-        at = max(instant(wall, zone), at + timedelta(seconds=1))
+        end_at = instant(wall, zone)
+        at = end_at if end_at > at else at + timedelta(seconds=1)
     raise NeverOpen
 
 

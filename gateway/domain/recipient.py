@@ -2,11 +2,10 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 from msgspec import Meta, Struct
 
-from gateway.domain.words import CountryCode, Currency, ExternalId, Key, Locale
+from gateway.domain.words import CountryCode, Currency, ExternalId, Key, Locale, Minor, refuse_nul, time_zones
 
 MAX_ATTRIBUTES_CHARS = 16_384
 
@@ -18,9 +17,14 @@ class AddressInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     (`p256dh`, `auth`) or the postal lines (`street`, `postcode`, `city`, `country`, ...).
     """
 
-    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,15}$", examples=["email", "phone", "webpush", "postal"])]
+    kind: Annotated[
+        str, Meta(pattern=r"^[a-z][a-z0-9_]{0,15}$(?!\n)", examples=["email", "phone", "webpush", "postal"])
+    ]
     value: Annotated[str, Meta(max_length=2048)] = ""
     data: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        refuse_nul(value=self.value, data=self.data)
 
 
 class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,8 +38,9 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     addresses: Annotated[tuple[AddressInput, ...], Meta(max_length=20)] = ()
 
     def __post_init__(self) -> None:
-        if self.time_zone is not None and self.time_zone not in available_timezones():
+        if self.time_zone is not None and self.time_zone not in time_zones():
             raise ValueError(f"time_zone: {self.time_zone} is no IANA time zone")
+        refuse_nul(name=self.name, attributes=self.attributes)
 
 
 class RecipientInput(Profile, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,10 +56,11 @@ class ActivityInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: Key
     at: datetime
     id: Annotated[str, Meta(min_length=1, max_length=128)]
-    amount_minor: int | None = None
+    amount_minor: Minor | None = None
     currency: Currency | None = None
     data: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise ValueError("at: needs a time zone, such as 2026-05-01T10:00:00Z")
+        refuse_nul(id=self.id, data=self.data)

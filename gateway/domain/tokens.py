@@ -103,7 +103,11 @@ def _text(raw: bytes) -> str:
 
 
 def _bytes(token: str) -> bytes:
+    """Only the one spelling that we write ourselves: base64 has others for the same bytes."""
     try:
-        return base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise BadToken from None
+    if _text(raw) != token:
+        raise BadToken
+    return raw

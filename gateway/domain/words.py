@@ -1,29 +1,64 @@
 """The small types that everything else is spelled with. Limits live here, once."""
 
+import re
+from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, NamedTuple
+from zoneinfo import available_timezones
 
+import msgspec
 from msgspec import Meta
 
 SHARDS = 64
 """Every entry and send lives in the shard `recipient_id % SHARDS`; the shard's lock orders all that is
 spent, cancelled, settled or redeemed for its recipients."""
 
-ChannelName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,15}$", examples=["email"])]
-PurposeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$", examples=["marketing"])]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["IT"])]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217", examples=["EUR"])]
+# `$` alone would in Python also match before a line break at the end.
+ChannelName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,15}$(?!\n)", examples=["email"])]
+PurposeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$(?!\n)", examples=["marketing"])]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 3166-1 alpha-2", examples=["IT"])]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", description="ISO 4217", examples=["EUR"])]
 ExternalId = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=128,
-        pattern=r"^[!-~]+$",
+        pattern=r"^[!-~]+$(?!\n)",
         description="The customer's own id of the person: printable ASCII, no spaces",
         examples=["c-1042"],
     ),
 ]
-Locale = Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="BCP 47", examples=["it-IT"])]
-Key = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", examples=["winback-15"])]
+Locale = Annotated[
+    str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)", description="BCP 47", examples=["it-IT"])
+]
+Key = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)", examples=["winback-15"])]
+Minor = Annotated[int, Meta(ge=-(10**12), le=10**12, description="In minor units of the currency, such as cents")]
+
+LONGEST_SPAN = timedelta(days=36_525)
+
+
+def refuse_endless(**spans: timedelta | None) -> None:
+    """Raises ValueError for a span beyond a hundred years: added to an instant, it would leave the calendar."""
+    for name, span in spans.items():
+        if span is not None and abs(span) > LONGEST_SPAN:
+            raise ValueError(f"{name}: is longer than a hundred years")
+
+
+def refuse_nul(**values: object) -> None:
+    """Raises ValueError for U+0000 anywhere in texts, lists and objects: PostgreSQL cannot keep it."""
+    for name, value in values.items():
+        if _ESCAPED_NUL.search(msgspec.json.encode(value)):
+            raise ValueError(f"{name}: holds the character U+0000")
+
+
+# An even number of backslashes before it are backslashes themselves.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+@lru_cache(maxsize=1)
+def time_zones() -> frozenset[str]:
+    """Every IANA name. Looked up once: it is a walk over the disk of some ten milliseconds."""
+    return frozenset(available_timezones())
 
 
 class EntryKey(NamedTuple):

@@ -72,13 +72,11 @@ class RenderPool:
         """Starts all workers, so that a set-up that cannot render is found now: RenderingUnavailable."""
         self._closed = False
         try:
-            async with asyncio.TaskGroup() as group:
-                starts = [group.create_task(self._started()) for _ in range(self._processes)]
-        except BaseException as failed:
+            for worker in await self._all_started():
+                self._idle.put_nowait(worker)
+        except BaseException:
             await self._close()
-            raise (failed.exceptions[0] if isinstance(failed, ExceptionGroup) else failed) from None
-        for start in starts:
-            self._idle.put_nowait(start.result())
+            raise
         return self
 
     async def __aexit__(
@@ -139,6 +137,14 @@ class RenderPool:
             self._workers.discard(worker)
             await worker.kill()
         return await self._started()
+
+    async def _all_started(self) -> list[WorkerProcess]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                starts = [group.create_task(self._started()) for _ in range(self._processes)]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [start.result() for start in starts]
 
     async def _started(self) -> WorkerProcess:
         if self._closed:

@@ -6,8 +6,9 @@ The only place where caps are spent: under the shard's lock, with the clock read
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from gateway.domain.caps import Spend
 from gateway.domain.coupon import new_code
 from gateway.domain.ids import new_id
 from gateway.domain.plan import Queue, decide
@@ -39,10 +40,7 @@ class Claim(Struct, frozen=True, kw_only=True):
 def places_due(tx: Transaction, channel: str) -> list[tuple[int, int]]:
     """(lane, shard) with something due on the channel, best first; none while it is paused or paced."""
     now = clock.now(tx)
-    state = channels.get(tx, channel)
-    if state is not None and (state.paused_at is not None or (state.paced_until and state.paced_until > now.machine)):
-        return []
-    return sends.heads(tx, channel, now.business)
+    return [] if channels.is_held(tx, channel, now.machine) else sends.heads(tx, channel, now.business)
 
 
 def claim(
@@ -136,13 +134,13 @@ def _move(
 ) -> Move:
     """What the present instant makes of one send that is due."""
     if job.state == "paused":
-        return Move(key, State.QUEUED, reason="paused")
+        return Move(key, State.QUEUED, reason="paused", keep_cap=True)
     if job.state == "cancelled" or entry.ended is not None:
-        return Move(key, State.CANCELLED, reason=entry.ended or "cancelled")
+        return Move(key, State.CANCELLED, reason=entry.ended or "cancelled", keep_cap=True)
     rules = claiming_rules(installation, job.spec, key.step, key.channel)
     person = facts_of(
         installation,
-        known,
+        _without_own_slot(known, row, job),
         job,
         at=now,
         expires_at=row.expires_at,
@@ -151,11 +149,20 @@ def _move(
     )
     decision = decide(person, rules, now)
     if not isinstance(decision, Queue):
-        return Move(key, state_of(decision), reason=reason_of(decision))
+        return Move(key, state_of(decision), reason=reason_of(decision), keep_cap=True)
     if decision.due_at > now:
-        return Move(key, State.QUEUED, due_at=decision.due_at, reason=reason_of(decision))
+        return Move(key, State.QUEUED, due_at=decision.due_at, reason=reason_of(decision), keep_cap=True)
     slot = now + rules.routes[0].lead if job.spec.counts_towards_caps else None
     return Move(key, State.CLAIMED, cap_at=slot)
+
+
+def _without_own_slot(known: Known, row: Record, job: Job) -> Known:
+    """What was perhaps sent already keeps its slot, and must not wait for itself."""
+    own = Spend(row.cap_at, row.channel, job.spec.purpose)
+    if row.cap_at is None or own not in known.spends:
+        return known
+    at = known.spends.index(own)
+    return structs.replace(known, spends=known.spends[:at] + known.spends[at + 1 :])
 
 
 def _apply(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> None:
@@ -171,7 +178,8 @@ def _into_batches(tx: Transaction, installation: Installation, moves: Sequence[M
         if move.then is State.CLAIMED:
             by_batch.setdefault((move.key.job_id, move.key.channel), []).append(move.key)
     mailing_at = now + installation.policies.post.lead
-    for (job_id, channel), keys in by_batch.items():
+    # In one order everywhere, so that two claims cannot wait for each other's batches.
+    for (job_id, channel), keys in sorted(by_batch.items()):
         batch_id = batches.open_one(tx, new_id("bat"), channel, job_id, mailing_at, now)
         batches.put_in(tx, batch_id, keys)
     return [move._replace(then=State.BATCHED) if move.then is State.CLAIMED else move for move in moves]

@@ -29,6 +29,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     key: SendKey
     content_hash: str
+    """Names a content as this job uses it: two jobs with one content may fall back to different languages."""
     context: RenderContext
     addresses: tuple[tuple[int, Address], ...]
     """Internal id and address; empty where all have gone since the decision."""
@@ -41,7 +42,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class Drafts(Struct, frozen=True, kw_only=True):
-    """The drafts of a claim, and each content in them once, by its hash."""
+    """The drafts of a claim, and each content in them once, by the drafts' `content_hash`."""
 
     drafts: tuple[Draft, ...]
     contents: Mapping[str, ChannelContent]
@@ -57,11 +58,11 @@ def drafts_of(tx: Transaction, installation: Installation, channel: str, keys: S
     expiries = {key: row.expires_at for key, row in sends.get(tx, keys).items()}
     job_of = jobs.by_ids(tx, {key.job_id for key in keys})
     hashes = {key: job_of[key.job_id].spec.steps[key.step].content[channel] for key in keys}
+    locales = {key: job_of[key.job_id].spec.default_locale for key in keys}
+    stored = contents.get(tx, hashes.values())
     channel_contents = {
-        digest: ChannelContent(
-            variants=variants, parts=capabilities.parts, default_locale=_default_locale(job_of, hashes, digest)
-        )
-        for digest, variants in contents.get(tx, hashes.values()).items()
+        f"{digest}:{locale}": ChannelContent(variants=stored[digest], parts=capabilities.parts, default_locale=locale)
+        for digest, locale in {(hashes[key], locales[key]) for key in keys}
     }
     drafts = tuple(
         _draft(
@@ -71,16 +72,12 @@ def drafts_of(tx: Transaction, installation: Installation, channel: str, keys: S
             people[key.recipient_id],
             entry_of[key.entry],
             places.get(key.recipient_id, ())[: None if capabilities.per_address else 1],
-            hashes[key],
+            f"{hashes[key]}:{locales[key]}",
             expiries[key],
         )
         for key in keys
     )
     return Drafts(drafts=drafts, contents=channel_contents)
-
-
-def _default_locale(job_of: Mapping[int, Job], hashes: Mapping[SendKey, str], digest: str) -> str:
-    return next(job_of[key.job_id].spec.default_locale for key, each in hashes.items() if each == digest)
 
 
 def _places(

@@ -18,6 +18,5 @@ def record(tx: Transaction, installation: Installation, rows: Sequence[ConsentRo
     locks.lock_shards(tx, {shard_of(id) for id, _ in withdrawals})
     now = clock.now(tx).business
     consents.add(tx, known, actor, now)
-    for id, row in withdrawals:
-        withdraw(tx, installation, id, row.channel, row.purpose, now)
+    withdraw(tx, installation, {(id, row.channel, row.purpose) for id, row in withdrawals}, now)
     return [None if row.recipient in ids else f"no recipient {row.recipient}" for row in rows]

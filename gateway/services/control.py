@@ -1,6 +1,6 @@
 """Pause, resume and cancel; and the sweep that finishes what they began."""
 
-from gateway.domain.words import shard_of
+from gateway.domain.words import SHARDS, EntryKey, shard_of
 from gateway.services.problems import Conflict, NotFound
 from gateway.services.stop import end_entries
 from gateway.storage import clock, entries, jobs, locks, sends
@@ -16,6 +16,8 @@ def pause(tx: Transaction, public_id: str) -> Job:
 
 
 def resume(tx: Transaction, public_id: str) -> Job:
+    # A claim holds sends back, as paused, under its shard's lock: none may do so behind our back.
+    locks.lock_shards(tx, range(SHARDS))
     job = _change(tx, public_id, "running", ("paused",))
     sends.wake(tx, job.id, clock.now(tx).business)
     return job
@@ -23,7 +25,9 @@ def resume(tx: Transaction, public_id: str) -> Job:
 
 def cancel(tx: Transaction, public_id: str) -> Job:
     """End the job for good. What is pending is cancelled within seconds; nothing new is claimed from now on."""
-    return _change(tx, public_id, "cancelled", ("running", "paused"))
+    job = _change(tx, public_id, "cancelled", ("running", "paused"))
+    jobs.drop_audience(tx, job.id)
+    return job
 
 
 def _change(tx: Transaction, public_id: str, state: State, sources: tuple[State, ...]) -> Job:
@@ -39,16 +43,16 @@ def _change(tx: Transaction, public_id: str, state: State, sources: tuple[State,
 
 def sweep(tx: Transaction) -> int:
     """End the entries of cancelled jobs, some at a time. Returns how many."""
-    now = clock.now(tx).business
-    swept = 0
+    keys: list[EntryKey] = []
     for job_id in jobs.cancelled_with_entries(tx):
-        keys = entries.active(tx, job_id, _SWEEP - swept)
-        locks.lock_shards(tx, {shard_of(key.recipient_id) for key in keys})
-        end_entries(tx, keys, "cancelled", now)
-        swept += len(keys)
-        if swept >= _SWEEP:
-            break
-    return swept
+        if len(keys) < _SWEEP:
+            keys += entries.active(tx, job_id, _SWEEP - len(keys))
+    if not keys:
+        return 0
+    # Once and for all of them: locks are taken in ascending order, over the whole transaction.
+    locks.lock_shards(tx, {shard_of(key.recipient_id) for key in keys})
+    end_entries(tx, keys, "cancelled", clock.now(tx).business)
+    return len(keys)
 
 
 def finish(tx: Transaction) -> int:

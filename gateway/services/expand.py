@@ -3,7 +3,7 @@
 Each page is one transaction with the cursor in it: a crash repeats nothing and forgets nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,14 +11,16 @@ from gateway.domain.audience import Audience, Ids, Inline, Matching, Named
 from gateway.domain.journey import End, Next
 from gateway.domain.words import EntryKey
 from gateway.services.installation import Installation
-from gateway.services.people import BadRecipient, prepare
+from gateway.services.people import BadRecipient, prepare_page
 from gateway.services.planning import Candidate, Planned, plan_step
 from gateway.services.rules import spends_after
 from gateway.storage import audience as audiences
 from gateway.storage import clock, entries, facts, jobs, recipients, sends
 from gateway.storage.database import Transaction
 from gateway.storage.entries import NewEntry
+from gateway.storage.facts import Known
 from gateway.storage.jobs import Job
+from gateway.storage.recipients import Prepared
 
 
 class Reject(NamedTuple):
@@ -36,6 +38,8 @@ class Page(NamedTuple):
     rejects: list[Reject]
     cursor: int
     is_last: bool
+    strangers: Mapping[int, Known]
+    """What is known of people who are not written yet, under negative ids; only where none are made."""
 
 
 def due_jobs(tx: Transaction) -> list[int]:
@@ -49,7 +53,7 @@ def expand_page(tx: Transaction, installation: Installation, job_id: int, limit:
     if job is None:
         return None
     now = clock.now(tx).business
-    page = page_of(tx, installation, jobs.audience(tx, job_id), job.cursor, limit, job.accepted_at, now)
+    page = page_of(tx, installation, jobs.audience(tx, job_id), job.cursor, limit, begins_at(job), now)
     inside = entries.present(tx, job_id, list(page.variables))
     new = {id: variables for id, variables in page.variables.items() if id not in inside}
     _enter(tx, installation, job, new, now)
@@ -63,19 +67,29 @@ def expand_page(tx: Transaction, installation: Installation, job_id: int, limit:
 def _enter(
     tx: Transaction, installation: Installation, job: Job, variables: dict[int, dict[str, Any] | None], now: datetime
 ) -> None:
-    planned = plan_first(tx, installation, job, list(variables), now)
+    planned = plan_first(tx, installation, job, list(variables), {}, now)
     entries.add(tx, [_entry(each, variables[each.send.key.recipient_id], now) for each in planned])
     sends.add(tx, [each.send for each in planned], now)
 
 
 def plan_first(
-    tx: Transaction, installation: Installation, job: Job, ids: Sequence[int], now: datetime
+    tx: Transaction,
+    installation: Installation,
+    job: Job,
+    ids: Sequence[int],
+    strangers: Mapping[int, Known],
+    now: datetime,
 ) -> list[Planned]:
     """The plan of step 1 for these people; writes nothing."""
     wanted = spends_after(installation, now) if job.spec.obeys_caps else None
-    known = facts.known(tx, ids, spends_after=wanted)
-    candidates = [Candidate(EntryKey(job.id, id, 0), now) for id in ids if id in known]
+    known = {**facts.known(tx, ids, spends_after=wanted), **strangers}
+    candidates = [Candidate(EntryKey(job.id, id, 0), now, begins_at(job)) for id in ids if id in known]
     return plan_step(installation, job, 0, candidates, known, now)
+
+
+def begins_at(job: Job) -> datetime:
+    """When the job begins: the instant as of which its audience is chosen, on every page the same."""
+    return max(job.accepted_at, job.spec.start_at)
 
 
 def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) -> NewEntry:
@@ -101,36 +115,57 @@ def page_of(
     *,
     create: bool = True,
 ) -> Page:
-    """The page of the audience behind `cursor`. With `create`, unknown people with a profile are made."""
+    """The page of the audience behind `cursor`. With `create`, unknown people with a profile are written."""
     match audience:
         case Matching(where=where):
             ids = audiences.page(tx, where, as_of, cursor, limit)
-            return Page(dict.fromkeys(ids), [], ids[-1] if ids else cursor, len(ids) < limit)
+            return Page(dict.fromkeys(ids), [], ids[-1] if ids else cursor, len(ids) < limit, {})
         case Ids(ids=external_ids):
             named = [Named(id=external_id) for external_id in external_ids[cursor : cursor + limit]]
             total = len(external_ids)
         case Inline(recipients=people):
             named = list(people[cursor : cursor + limit])
             total = len(people)
-    variables, rejects = _named(tx, installation, named, cursor, now, create=create)
-    return Page(variables, rejects, cursor + len(named), cursor + len(named) >= total)
+    return _named(tx, installation, named, cursor, cursor + len(named) >= total, now, create=create)
 
 
 def _named(
-    tx: Transaction, installation: Installation, named: Sequence[Named], first: int, now: datetime, *, create: bool
-) -> tuple[dict[int, dict[str, Any] | None], list[Reject]]:
+    tx: Transaction,
+    installation: Installation,
+    named: Sequence[Named],
+    cursor: int,
+    is_last: bool,
+    now: datetime,
+    *,
+    create: bool,
+) -> Page:
     ids = recipients.ids_of(tx, [person.id for person in named])
-    rejects: list[Reject] = []
-    variables: dict[int, dict[str, Any] | None] = {}
-    for position, person in enumerate(named, start=first):
-        if person.id not in ids and person.profile is not None and create:
-            try:
-                ids |= recipients.put(tx, [prepare(tx, installation, person.id, person.profile)], now)
-            except BadRecipient as error:
-                rejects.append(Reject(position, person.id, str(error)))
-                continue
-        if person.id in ids:
-            variables[ids[person.id]] = person.variables or None
-        else:
-            rejects.append(Reject(position, person.id, "unknown recipient"))
-    return variables, rejects
+    ready, reasons = _newcomers(tx, installation, [person for person in named if person.id not in ids])
+    strangers: dict[int, Prepared] = {}
+    if create:
+        ids |= recipients.put(tx, ready, now)
+    else:
+        strangers = {-number: each for number, each in enumerate(ready, start=1)}
+        ids |= {each.external_id: id for id, each in strangers.items()}
+    return Page(
+        variables={ids[person.id]: person.variables or None for person in named if person.id in ids},
+        rejects=[
+            Reject(position, person.id, reasons.get(person.id, "unknown recipient"))
+            for position, person in enumerate(named, start=cursor)
+            if person.id not in ids
+        ],
+        cursor=cursor + len(named),
+        is_last=is_last,
+        strangers=facts.of_strangers(tx, strangers) if strangers else {},
+    )
+
+
+def _newcomers(
+    tx: Transaction, installation: Installation, unknown: Sequence[Named]
+) -> tuple[list[Prepared], dict[str, str]]:
+    """Of people who are not known: those who came with a profile, ready to be written, or why not by external id."""
+    told = [(person.id, person.profile) for person in unknown if person.profile is not None]
+    answers = prepare_page(tx, installation, told) if told else []
+    ready = [each for each in answers if isinstance(each, Prepared)]
+    reasons = {id: str(each) for (id, _), each in zip(told, answers, strict=True) if isinstance(each, BadRecipient)}
+    return ready, reasons

@@ -50,6 +50,7 @@ def _candidates(tx: Transaction, job: Job, step: int, rows: Sequence[Record]) ->
         Candidate(
             key=EntryKey(row.job_id, row.recipient_id, row.run),
             entered_at=row.entered_at,
+            due_at=row.next_at,
             coupon_until=row.coupon_until,
             redeemed=row.redeemed,
             clicked=row.recipient_id in clicked,
@@ -67,7 +68,7 @@ def _write(tx: Transaction, planned: Sequence[Planned], now: datetime) -> None:
 def go_on(tx: Transaction, follows: Sequence[tuple[SendKey, Next | End]]) -> None:
     """Write down what entries do behind a step."""
     entries.schedule(tx, [(key.entry, key.step, to.at) for key, to in follows if isinstance(to, Next)])
-    entries.end(tx, [(key.entry, to.reason) for key, to in follows if isinstance(to, End)])
+    entries.end(tx, [(key.entry, to.reason, key.step) for key, to in follows if isinstance(to, End)])
 
 
 def settle(

@@ -48,6 +48,21 @@ def prepare(tx: Transaction, installation: Installation, external_id: str, profi
     return prepared
 
 
+def prepare_page(
+    tx: Transaction, installation: Installation, page: Sequence[tuple[str, Profile]]
+) -> list[Prepared | BadRecipient]:
+    """As `prepare` for each (external id, profile); in its place the reason where one cannot be written."""
+    answers: list[Prepared | BadRecipient] = []
+    for external_id, profile in page:
+        try:
+            answers.append(normalised(installation, external_id, profile))
+        except BadRecipient as refusal:
+            answers.append(refusal)
+    ready = [each for each in answers if isinstance(each, Prepared)]
+    refusals = iter(refused(tx, ready))
+    return [(next(refusals) or each) if isinstance(each, Prepared) else each for each in answers]
+
+
 def put(tx: Transaction, installation: Installation, each: RecipientInput) -> None:
     """Write one recipient, replacing what was known. Raises BadRecipient."""
     recipients.put(tx, [prepare(tx, installation, each.id, each)], clock.now(tx).business)

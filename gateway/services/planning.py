@@ -9,7 +9,7 @@ from gateway.domain.plan import Decision, Queue, Skip, decide
 from gateway.domain.states import State
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services.installation import Installation
-from gateway.services.rules import expiry, facts_of, planning_rules
+from gateway.services.rules import expiry, facts_of, planning_rules, zone_of
 from gateway.storage.facts import Known
 from gateway.storage.jobs import Job
 from gateway.storage.sends import NewSend
@@ -28,6 +28,8 @@ class Candidate(NamedTuple):
 
     key: EntryKey
     entered_at: datetime
+    due_at: datetime
+    """When the step fell due, however late it is planned."""
     coupon_until: datetime | None = None
     redeemed: bool = False
     clicked: bool = False
@@ -45,12 +47,14 @@ def plan_step(
     rules = planning_rules(installation, job.spec, step)
     delay = max(job.spec.steps[0].after, timedelta(0)) if step == 0 else timedelta(0)
     at = now + delay
-    expires_at = expiry(job.spec, step, at)
     planned = []
     for candidate in candidates:
+        person = known[candidate.key.recipient_id]
+        zone = zone_of(installation, person.time_zone)
+        expires_at = expiry(job.spec, job.spec.steps[step], candidate.due_at + delay, zone)
         facts = facts_of(
             installation,
-            known[candidate.key.recipient_id],
+            person,
             job,
             at=at,
             expires_at=expires_at,

@@ -9,7 +9,7 @@ from msgspec import Struct
 from gateway.domain.audience import Audience
 from gateway.domain.plan import Queue
 from gateway.services.accept import Examined, draft
-from gateway.services.expand import page_of, plan_first
+from gateway.services.expand import begins_at, page_of, plan_first
 from gateway.services.installation import Installation
 from gateway.services.planning import Planned, reason_of, state_of
 from gateway.storage import clock
@@ -77,8 +77,9 @@ def _pages(
 ) -> Iterator[tuple[list[Planned], list[str]]]:
     cursor, is_last = 0, False
     while not is_last:
-        page = page_of(tx, installation, audience, cursor, _PAGE, job.accepted_at, now, create=False)
-        yield plan_first(tx, installation, job, list(page.variables), now), [each.reason for each in page.rejects]
+        page = page_of(tx, installation, audience, cursor, _PAGE, begins_at(job), now, create=False)
+        planned = plan_first(tx, installation, job, list(page.variables), page.strangers, now)
+        yield planned, [each.reason for each in page.rejects]
         cursor, is_last = page.cursor, page.is_last
 
 
@@ -90,5 +91,6 @@ def _samples(planned: list[Planned]) -> list[Sample]:
             due_at=each.decision.due_at,
         )
         for each in planned
-        if isinstance(each.decision, Queue)
+        # Whoever the job itself would make has no internal id yet.
+        if isinstance(each.decision, Queue) and each.send.key.recipient_id > 0
     ]

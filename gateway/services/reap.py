@@ -29,8 +29,7 @@ def take_back(tx: Transaction, installation: Installation, claim_id: int, shard:
     ]
     moved = sends.move(tx, moves, now.business, held_by=claim_id)
     doubtful = {move.key for move in moves if move.then is State.IN_DOUBT} & moved
-    failed = {move.key for move in moves if move.then is State.FAILED} & moved
-    settle(tx, installation, dict.fromkeys(doubtful, now.business) | dict.fromkeys(failed), now.business)
+    settle(tx, installation, dict.fromkeys(doubtful, now.business), now.business)
     return len(moved)
 
 
@@ -41,6 +40,8 @@ def _move(installation: Installation, key: SendKey, row: Record, now: Now) -> Mo
     if capabilities is None or not capabilities.idempotent:
         return Move(key, State.IN_DOUBT, reason="worker_lost", keep_cap=True)
     wait = backoff(installation.policies.retry, row.tries + 1, 0.0)
+    # It was perhaps sent: out of tries it is in doubt, and until then it keeps its slot.
     if wait is None:
-        return Move(key, State.FAILED, reason="worker_lost", spent_tries=1)
-    return Move(key, State.QUEUED, due_at=now.business + wait, reason="worker_lost", spent_tries=1)
+        return Move(key, State.IN_DOUBT, reason="worker_lost", spent_tries=1, keep_cap=True)
+    due_at = now.business + wait
+    return Move(key, State.QUEUED, due_at=due_at, reason="worker_lost", spent_tries=1, keep_cap=True)

@@ -41,13 +41,15 @@ class Answered(Struct, frozen=True, kw_only=True):
 
 
 def start(tx: Transaction, claim: Claim, keys: Sequence[SendKey], lease: timedelta) -> set[SendKey]:
-    """Those of the window that may be handed over now. Empty where the lease ran out."""
+    """Those of the window that may be handed over now. Empty where the claim was taken back, or the channel is held."""
     locks.lock_shards(tx, [claim.shard])
     return _start(tx, claim, keys, lease, clock.now(tx))
 
 
 def _start(tx: Transaction, claim: Claim, keys: Sequence[SendKey], lease: timedelta, now: Now) -> set[SendKey]:
-    if not keys or not claims.prolong(tx, claim.id, now.machine + lease):
+    if not keys or channels.is_held(tx, claim.channel, now.machine):
+        return set()
+    if not claims.prolong(tx, claim.id, now.machine + lease):
         return set()
     return sends.start(tx, keys, claim.id, now.business)
 
@@ -76,13 +78,17 @@ def give_up(tx: Transaction, installation: Installation, claim: Claim, refused: 
 
 
 def close(tx: Transaction, claim: Claim) -> None:
-    """End a claim. What is still claimed under it goes back to the queue: nobody was called for it."""
+    """End a claim. What is still claimed under it goes back to the queue: nobody was called for it.
+
+    Where an outcome is still missing the lease stays, and running out it settles what that means.
+    """
     locks.lock_shards(tx, [claim.shard])
     now = clock.now(tx).business
-    left = [Move(key, State.QUEUED, due_at=now) for key in claim.members]
-    states = sends.get(tx, claim.members)
-    sends.move(tx, [move for move in left if states[move.key].state == State.CLAIMED], now, held_by=claim.id)
-    claims.close(tx, claim.id)
+    held = {key: row.state for key, row in sends.get(tx, claim.members).items() if row.claim_id == claim.id}
+    left = [Move(key, State.QUEUED, due_at=now) for key, state in held.items() if state == State.CLAIMED]
+    sends.move(tx, left, now, held_by=claim.id)
+    if State.SENDING not in held.values():
+        claims.close(tx, claim.id)
 
 
 def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: Sequence[Answered], now: Now) -> None:
@@ -136,18 +142,21 @@ def _move(installation: Installation, answered: Answered, tries: int, now: datet
         return Move(answered.key, State.ACCEPTED, keep_cap=True)
     idempotent = installation.channels[answered.key.channel].idempotent
     best = min((failure for failure in failures if failure), key=lambda failure: _rank(failure, idempotent))
+    # What perhaps went out keeps its slot while it waits to be repeated.
+    queued = Move(answered.key, State.QUEUED, keep_cap=any(failure and failure.maybe_sent for failure in failures))
     match best:
         case OutcomeUnknown() if not idempotent:
             return Move(answered.key, State.IN_DOUBT, reason=best.code, keep_cap=True)
         case RateLimited(retry_after_s=wait_s):
-            return Move(answered.key, State.QUEUED, due_at=now + timedelta(seconds=wait_s), reason="rate_limited")
+            return queued._replace(due_at=now + timedelta(seconds=wait_s), reason="rate_limited")
         case ChannelMisconfigured():
-            return Move(answered.key, State.QUEUED, due_at=now, reason="channel_paused")
+            return queued._replace(due_at=now, reason="channel_paused")
         case TransientFailure() | OutcomeUnknown():
             wait = backoff(installation.policies.retry, tries + 1, random.random())  # noqa: S311 - spreads load only
-            if wait is None:
-                return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1)
-            return Move(answered.key, State.QUEUED, due_at=now + wait, reason=f"retry:{best.code}", spent_tries=1)
+            if wait is not None:
+                return queued._replace(due_at=now + wait, reason=f"retry:{best.code}", spent_tries=1)
+            end = State.IN_DOUBT if queued.keep_cap else State.FAILED
+            return queued._replace(then=end, reason=best.code, spent_tries=1)
         case _:
             return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1)
 

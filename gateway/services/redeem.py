@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from gateway.domain.coupon import BadCode, parse_code, shown
 from gateway.domain.ids import new_id
 from gateway.domain.offer import Coupon, Offer, Refusal
-from gateway.domain.words import Currency, EntryKey, shard_of
+from gateway.domain.words import Currency, EntryKey, refuse_nul, shard_of
 from gateway.services.stop import end_entries
 from gateway.storage import clock, coupons, events, locks
 from gateway.storage.coupons import NewRedemption
@@ -22,11 +22,12 @@ class Use(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a till or a shop says of a use: the order, and where."""
 
     order_id: Annotated[str, Meta(max_length=128)] | None = None
-    order_minor: Annotated[int, Meta(ge=0)] | None = None
+    order_minor: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     currency: Currency | None = None
     place: Annotated[str, Meta(max_length=128)] | None = None
 
     def __post_init__(self) -> None:
+        refuse_nul(order_id=self.order_id, place=self.place)
         if self.order_minor is not None and self.currency is None:
             raise ValueError("currency: an order value needs one, such as EUR")
 

@@ -5,9 +5,9 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from gateway.domain.caps import longest_window
-from gateway.domain.job import JobSpec
+from gateway.domain.job import JobSpec, Step
 from gateway.domain.offer import Offer
-from gateway.domain.plan import Facts, Route, Rules
+from gateway.domain.plan import Facts, Route, Rules, next_wall_time
 from gateway.domain.policy import CapRule, Purpose
 from gateway.services.installation import Installation
 from gateway.storage.facts import Known
@@ -52,7 +52,9 @@ def _route(installation: Installation, purpose: Purpose, channel: str) -> Route:
     capabilities = installation.channels.get(channel)
     return Route(
         channel=channel,
-        address_kind=capabilities.address_kind if capabilities else "",
+        # A channel that a broken deployment took away is planned as if everybody had an address:
+        # its sends wait for it, and their claim asks again.
+        address_kind=capabilities.address_kind if capabilities else "external_id",
         basis=purpose.basis_on(channel),
         lead=installation.policies.post.lead if capabilities and capabilities.batched else timedelta(0),
     )
@@ -102,8 +104,10 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def expiry(spec: JobSpec, step: int, at: datetime) -> datetime | None:
-    """From when on a step that falls due at `at` is no longer worth sending."""
-    ttl = spec.steps[step].ttl
-    ends = [end for end in (spec.expires_at, at + ttl if ttl is not None else None) if end is not None]
-    return min(ends, default=None)
+def expiry(spec: JobSpec, step: Step, due_at: datetime, zone: ZoneInfo) -> datetime | None:
+    """From when on a step that fell due at `due_at`, or at its hour of the day after it, is not worth sending."""
+    if step.ttl is None:
+        return spec.expires_at
+    due_at = due_at if step.local_time is None else next_wall_time(due_at, step.local_time, zone)
+    end = due_at + step.ttl
+    return end if spec.expires_at is None else min(end, spec.expires_at)

@@ -4,7 +4,7 @@ Withdrawal, erasure, job cancel and redemption all end here. What is being hande
 moment cannot be called back; paper can, until its batch is exported.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from gateway.domain.states import CANCELLABLE, State
@@ -22,18 +22,21 @@ def end_entries(tx: Transaction, keys: Sequence[EntryKey], reason: str, now: dat
 
     The caller holds the locks of their shards.
     """
-    entries.end(tx, [(key, reason) for key in keys])
+    entries.end(tx, [(key, reason, None) for key in keys])
     return len(_cancel(tx, sends.of_entries(tx, keys, CANCELLABLE), reason, now))
 
 
 def withdraw(
-    tx: Transaction, installation: Installation, recipient_id: int, channel: str, purpose: str, now: datetime
+    tx: Transaction, installation: Installation, refusals: Collection[tuple[int, str, str]], now: datetime
 ) -> int:
-    """Cancel what is pending for a person on a channel and for a purpose. The caller holds the shard's lock."""
+    """Cancel what is pending for each (recipient, channel, purpose). The caller holds the shards' locks."""
+    if not refusals:
+        return 0
+    ids = list({recipient_id for recipient_id, _, _ in refusals})
     pending = [
         row
-        for row in sends.of_recipient(tx, recipient_id, CANCELLABLE)
-        if row.channel == channel and row.purpose == purpose
+        for row in sends.of_recipients(tx, ids, CANCELLABLE)
+        if (row.recipient_id, row.channel, row.purpose) in refusals
     ]
     cancelled = _cancel(tx, pending, "no_consent", now)
     settle(tx, installation, dict.fromkeys(cancelled), now)
@@ -42,7 +45,12 @@ def withdraw(
 
 def _cancel(tx: Transaction, rows: Sequence[Record], reason: str, now: datetime) -> set[SendKey]:
     keys = {SendKey(*row[:5]): row.state for row in rows}
-    on_paper = [key for key, state in keys.items() if state == State.BATCHED]
-    here = batches.still_here(tx, on_paper) if on_paper else set()
-    stoppable = [key for key in keys if key in here or key not in set(on_paper)]
-    return sends.move(tx, [Move(key, State.CANCELLED, reason=reason) for key in stoppable], now)
+    on_paper = {key for key, state in keys.items() if state == State.BATCHED}
+    gone = on_paper - batches.still_here(tx, list(on_paper)) if on_paper else set()
+    # A slot held in the queue belongs to a try that perhaps went out.
+    moves = [
+        Move(key, State.CANCELLED, reason=reason, keep_cap=state == State.QUEUED)
+        for key, state in keys.items()
+        if key not in gone
+    ]
+    return sends.move(tx, moves, now)

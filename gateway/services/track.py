@@ -1,7 +1,7 @@
 """What happens to a message after it was accepted. Reports come in any order, once or thrice."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.contract import EventType, ProviderEvent
@@ -25,6 +25,8 @@ _STATE_OF: Final = {
     EventType.FAILED: State.FAILED,
     EventType.RETURNED: State.RETURNED,
 }
+_BAD: Final = frozenset({State.BOUNCED, State.FAILED, State.RETURNED})
+PARKED_KEPT: Final = timedelta(days=7)
 _REFUSES: Final = frozenset({EventType.COMPLAINED, EventType.UNSUBSCRIBED})
 
 
@@ -48,6 +50,20 @@ def match_parked(tx: Transaction, installation: Installation, channel: str, prov
         found = _find(tx, installation, channel, event)
         if found is not None:
             _record(tx, installation, *found, event)
+
+
+def match_left_behind(tx: Transaction, installation: Installation, limit: int = 500) -> int:
+    """Match reports that were parked in the instant in which their message came on record. Returns how many messages.
+
+    Neither of two such transactions sees the other. To be called now and then; what nobody has
+    asked for in a week is dropped.
+    """
+    events.forget_parked(tx, clock.now(tx).machine - PARKED_KEPT)
+    found = events.matched(tx, limit)
+    locks.lock_shards(tx, {shard_of(row.recipient_id) for row in found})
+    for channel in {row.channel for row in found}:
+        match_parked(tx, installation, channel, [row.provider_id for row in found if row.channel == channel])
+    return len(found)
 
 
 def _find(
@@ -80,12 +96,23 @@ def _record(tx: Transaction, installation: Installation, key: SendKey, address_i
     )
     if not events.add(tx, new, now):
         return False
-    _move_on(tx, installation, key, State(row.state), event, now)
+    if not _others_reached(tx, installation, key, address_id, event):
+        _move_on(tx, installation, key, State(row.state), event, now)
     if event.address_gone or event.type is EventType.COMPLAINED:
         suppressions.add_addresses(tx, [address_id], str(event.type), f"provider:{key.channel}", now)
     if event.type in _REFUSES:
         refuse(tx, installation, key, row.purpose, str(event.type), now)
     return True
+
+
+def _others_reached(
+    tx: Transaction, installation: Installation, key: SendKey, address_id: int, event: ProviderEvent
+) -> bool:
+    """Whether a report is bad news of one device where another took the message: the person is reached."""
+    capabilities = installation.channels.get(key.channel)
+    if capabilities is None or not capabilities.per_address or _STATE_OF.get(event.type) not in _BAD:
+        return False
+    return attempts.accepted_elsewhere(tx, key, address_id)
 
 
 def _move_on(
@@ -100,17 +127,21 @@ def _move_on(
 
 
 def refuse(tx: Transaction, installation: Installation, key: SendKey, purpose: str, source: str, now: datetime) -> None:
-    """Withdraw the consent for the channel and purpose of a send, and stop what is pending under it."""
-    row = ConsentRow(
-        recipient=str(key.recipient_id),
-        channel=key.channel,
-        purpose=purpose,
-        action="withdrawn",
-        at=now,
-        source=source,
-    )
-    consents.add(tx, [(key.recipient_id, row)], actor=source, now=now)
-    withdraw(tx, installation, key.recipient_id, key.channel, purpose, now)
+    """Withdraw the consent for the channel and purpose of a send, and stop what is pending under it.
+
+    Said again, it stops again; the ledger has it once until there is a new grant.
+    """
+    if consents.state_of(tx, key.recipient_id, key.channel, purpose) in (None, "granted"):
+        row = ConsentRow(
+            recipient=str(key.recipient_id),
+            channel=key.channel,
+            purpose=purpose,
+            action="withdrawn",
+            at=now,
+            source=source,
+        )
+        consents.add(tx, [(key.recipient_id, row)], actor=source, now=now)
+    withdraw(tx, installation, {(key.recipient_id, key.channel, purpose)}, now)
 
 
 def unsubscribe(tx: Transaction, installation: Installation, ref: MessageRef, source: str) -> bool:

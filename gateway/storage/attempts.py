@@ -56,6 +56,13 @@ def by_provider_id(tx: Transaction, channel: str, provider_id: str) -> tuple[Sen
     return None if row is None else (SendKey(*row[:5]), row.address_id)
 
 
+def accepted_elsewhere(tx: Transaction, key: SendKey, address_id: int) -> bool:
+    """Whether the provider accepted the send for another of the recipient's addresses."""
+    mine = [attempts.c[name] == value for name, value in key._asdict().items()]
+    others = (attempts.c.address_id != address_id, attempts.c.outcome == "accepted")
+    return tx.scalar(select(attempts.c.address_id).where(*mine, *others).limit(1)) is not None
+
+
 def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:
     """Every try for a person, oldest first; found by the jobs that the person entered."""
     jobs = select(entries.c.job_id).where(entries.c.recipient_id == recipient_id)

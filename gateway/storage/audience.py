@@ -1,9 +1,10 @@
 """Audience expressions as SQL."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, and_, case, cast, false, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Numeric, and_, case, cast, false, func, literal, not_, or_, select, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway.domain.audience import (
@@ -64,9 +65,11 @@ def _equals(tx: Transaction, name: str, value: Scalar) -> ColumnElement[bool]:
         return recipients.c.attributes.op("@>")(cast({name: value}, JSONB))
     kinds = _sqlite_kinds(value)
     path = f'$."{name}"'
+    # SQLite itself takes what does not fit 64 bits for a real.
+    fits = isinstance(value, str) or -(2**63) <= value < 2**63
     return and_(
         func.json_type(recipients.c.attributes, path).in_(kinds),
-        func.json_extract(recipients.c.attributes, path) == value,
+        func.json_extract(recipients.c.attributes, path) == (value if fits else float(value)),
     )
 
 
@@ -86,15 +89,20 @@ def _between(tx: Transaction, where: AttributeBetween) -> ColumnElement[bool]:
     else:
         found = func.jsonb_extract_path(recipients.c.attributes, where.name)
         is_number = func.jsonb_typeof(found) == "number"
-        # AND does not promise an order, CASE does: nothing is cast that is no number.
+        # AND does not promise an order, CASE does: nothing is cast that is no number. A double
+        # would refuse what is too large for it, and with it the whole audience.
         text = func.jsonb_extract_path_text(recipients.c.attributes, where.name)
-        number = case((is_number, cast(text, Float)))
+        number = case((is_number, cast(text, Numeric)))
     bounds = [is_number]
     if where.at_least is not None:
-        bounds.append(number >= where.at_least)
+        bounds.append(number >= _bound(tx, where.at_least))
     if where.at_most is not None:
-        bounds.append(number <= where.at_most)
+        bounds.append(number <= _bound(tx, where.at_most))
     return and_(*bounds)
+
+
+def _bound(tx: Transaction, value: float) -> ColumnElement[Any]:
+    return literal(value) if tx.dialect.name == "sqlite" else literal(Decimal(repr(value)), Numeric())
 
 
 def _did(where: Activity, at: datetime) -> ColumnElement[bool]:

@@ -27,10 +27,14 @@ def open_one(tx: Transaction, public_id: str, channel: str, job_id: int, mailing
         "opened_at": now,
         "mailing_at": mailing_at,
     }
-    tx.execute(insert_into(tx, batches).values(row).on_conflict_do_nothing())
     mine = (batches.c.job_id == job_id, batches.c.channel == channel, batches.c.state == "open")
-    batch_id: int = tx.execute(select(batches.c.id).where(*mine)).scalar_one()
-    return batch_id
+    # Held against being closed until what goes in is committed; closed meanwhile, it is looked for again.
+    held = select(batches.c.id).where(*mine).with_for_update(read=True)
+    while True:
+        tx.execute(insert_into(tx, batches).values(row).on_conflict_do_nothing())
+        batch_id: int | None = tx.scalar(held)
+        if batch_id is not None:
+            return batch_id
 
 
 def put_in(tx: Transaction, batch_id: int, keys: Sequence[SendKey]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
-from gateway.domain.consent import ConsentRow
+from gateway.domain.consent import Action, ConsentRow, ConsentState, latest
 from gateway.storage.database import Transaction
 from gateway.storage.rows import insert_into, insert_rows
 from gateway.storage.tables import consent_states, consents
@@ -26,7 +26,10 @@ _LEDGER = (
 
 
 def add(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]], actor: str, now: datetime) -> None:
-    """Append to the ledger, and let each state be its newest row; of equals the withdrawal wins."""
+    """Append to the ledger, and let each state be its newest row; of equals the withdrawal wins.
+
+    A row dated in the future counts as of now: a clock that runs ahead must not outlast a withdrawal.
+    """
     insert_rows(
         tx,
         consents,
@@ -36,20 +39,17 @@ def add(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]], actor: str, now
             for id, row in rows
         ],
     )
-    newest: dict[tuple[int, str, str], ConsentRow] = {}
+    newest: dict[tuple[int, str, str], ConsentState] = {}
     for id, row in rows:
         key = (id, row.channel, row.purpose)
-        if key not in newest or _later(row, newest[key]):
-            newest[key] = row
+        state = ConsentState(row.action, min(row.at, now))
+        newest[key] = latest([newest.get(key, state), state]) or state
     if newest:
         _merge(tx, newest)
 
 
-def _later(row: ConsentRow, other: ConsentRow) -> bool:
-    return (row.at, row.action != "granted") > (other.at, other.action != "granted")
-
-
-def _merge(tx: Transaction, newest: dict[tuple[int, str, str], ConsentRow]) -> None:
+def _merge(tx: Transaction, newest: dict[tuple[int, str, str], ConsentState]) -> None:
+    """In the order of the key, so that two of these cannot wait for each other."""
     statement = insert_into(tx, consent_states)
     new = statement.excluded
     statement = statement.on_conflict_do_update(
@@ -60,8 +60,8 @@ def _merge(tx: Transaction, newest: dict[tuple[int, str, str], ConsentRow]) -> N
     tx.execute(
         statement,
         [
-            {"recipient_id": id, "channel": channel, "purpose": purpose, "action": row.action, "at": row.at}
-            for (id, channel, purpose), row in newest.items()
+            {"recipient_id": id, "channel": channel, "purpose": purpose, "action": state.action, "at": state.at}
+            for (id, channel, purpose), state in sorted(newest.items(), key=lambda item: item[0])
         ],
     )
 
@@ -70,6 +70,12 @@ def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:
     """The whole ledger of a person, oldest first."""
     query = select(consents).where(consents.c.recipient_id == recipient_id).order_by(consents.c.at, consents.c.id)
     return tx.execute(query).all()
+
+
+def state_of(tx: Transaction, recipient_id: int, channel: str, purpose: str) -> Action | None:
+    """The last word of a person on one channel and purpose."""
+    asked = {"recipient_id": recipient_id, "channel": channel, "purpose": purpose}
+    return tx.scalar(select(consent_states.c.action).filter_by(**asked))
 
 
 def states_of(tx: Transaction, recipient_id: int) -> Sequence[Record]:

@@ -28,6 +28,11 @@ Transaction = Connection
 
 _BUSY_TIMEOUT_S = 60
 _RETRIES = 5
+_BROKEN_OFF = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.UniqueViolation,
+)
 
 
 class Database:
@@ -88,15 +93,16 @@ class Database:
         self._reader.dispose()
 
     def _in(self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-        """Runs it again where PostgreSQL broke it off to end a deadlock: nothing of it was kept."""
+        """Runs it again where PostgreSQL broke it off for another's sake: nothing of it was kept.
+
+        That is to end a deadlock, or because another wrote the same key first, which is seen the next time.
+        """
         for attempt in itertools.count(1):
             try:
                 with self.transaction() as tx:
                     return function(tx, *args, **kwargs)
             except DBAPIError as error:
-                if attempt >= _RETRIES or not isinstance(
-                    error.orig, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure
-                ):
+                if attempt >= _RETRIES or not isinstance(error.orig, _BROKEN_OFF):
                     raise
         raise AssertionError
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, FromClause, SmallInteger, Text, func, select, update
+from sqlalchemy import BigInteger, FromClause, SmallInteger, Text, func, or_, select, update
 
 from gateway.domain.words import EntryKey, shard_of
 from gateway.storage.database import Transaction
@@ -133,13 +133,22 @@ def enter_step(tx: Transaction, rows: Sequence[tuple[EntryKey, int]]) -> None:
     tx.execute(change.values(step=plan.c.step, next_at=None))
 
 
-def end(tx: Transaction, rows: Sequence[tuple[EntryKey, str]]) -> None:
-    """End entries that are not over, each for its reason."""
+_ENDS: Final[Columns] = {
+    "job_id": BigInteger(),
+    "recipient_id": BigInteger(),
+    "run": SmallInteger(),
+    "reason": Text(),
+    "step": SmallInteger(),
+}
+
+
+def end(tx: Transaction, rows: Sequence[tuple[EntryKey, str, int | None]]) -> None:
+    """End entries that are not over, each for its reason; those with a step only while they stand at it."""
     if not rows:
         return
-    columns: Columns = {"job_id": BigInteger(), "recipient_id": BigInteger(), "run": SmallInteger(), "reason": Text()}
-    over = table_of(tx, "over", columns, [(*key, reason) for key, reason in rows])
-    change = update(entries).where(_same(over), entries.c.ended.is_(None))
+    over = table_of(tx, "over", _ENDS, [(*key, reason, step) for key, reason, step in rows])
+    here = or_(over.c.step.is_(None), entries.c.step == over.c.step)
+    change = update(entries).where(_same(over), entries.c.ended.is_(None), here)
     tx.execute(change.values(ended=over.c.reason, next_at=None))
 
 

@@ -12,7 +12,7 @@ from gateway.contract import ProviderEvent
 from gateway.domain.words import SendKey
 from gateway.storage.database import Transaction
 from gateway.storage.rows import insert_into
-from gateway.storage.tables import events, parked_events
+from gateway.storage.tables import attempts, events, parked_events
 from gateway.storage.types import Record
 
 
@@ -67,6 +67,17 @@ def unpark(tx: Transaction, channel: str, provider_ids: Sequence[str]) -> list[P
     mine = (parked_events.c.channel == channel, parked_events.c.provider_id.in_(provider_ids))
     taken = tx.scalars(delete(parked_events).where(*mine).returning(parked_events.c.body))
     return [msgspec.json.decode(bytes(body), type=ProviderEvent) for body in taken]
+
+
+def matched(tx: Transaction, limit: int) -> Sequence[Record]:
+    """(channel, provider_id, recipient_id) of parked events whose message is on record."""
+    same = (attempts.c.provider_id == parked_events.c.provider_id) & (attempts.c.channel == parked_events.c.channel)
+    query = select(parked_events.c.channel, parked_events.c.provider_id, attempts.c.recipient_id).join(attempts, same)
+    return tx.execute(query.distinct().limit(limit)).all()
+
+
+def forget_parked(tx: Transaction, before: datetime) -> int:
+    return tx.execute(delete(parked_events).where(parked_events.c.received_at < before)).rowcount
 
 
 def any_parked(tx: Transaction) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, FromClause, func, select
+from sqlalchemy import BigInteger, FromClause, Text, func, select
 
 from gateway.domain.caps import Spend
 from gateway.domain.consent import Action
 from gateway.storage.database import Transaction
+from gateway.storage.recipients import Prepared
 from gateway.storage.rows import table_of
 from gateway.storage.tables import addresses, consent_states, recipients, sends, suppressions
 
@@ -78,6 +79,23 @@ def _add_spends(tx: Transaction, people: FromClause, found: dict[int, Known], af
     )
     for id, at, channel, purpose in tx.execute(query):
         found[id].spends.append(Spend(at, channel, purpose))
+
+
+def of_strangers(tx: Transaction, strangers: Mapping[int, Prepared]) -> dict[int, Known]:
+    """What would be known of people who are not written yet, by numbers that stand for them."""
+    places = [(id, place.kind, digest) for id, each in strangers.items() for place, digest in each.places]
+    asked = table_of(tx, "asked", {"kind": Text(), "hash": Text()}, [place[1:] for place in places])
+    same = (suppressions.c.kind == asked.c.kind) & (suppressions.c.hash == asked.c.hash)
+    suppressed = {tuple(row) for row in tx.execute(select(suppressions.c.kind, suppressions.c.hash).join(asked, same))}
+    found = {
+        id: Known(time_zone=each.profile.time_zone, country=each.profile.country, erased=False)
+        for id, each in strangers.items()
+    }
+    for id, kind, digest in places:
+        found[id].address_kinds.add(kind)
+        if (kind, digest) not in suppressed:
+            found[id].usable_kinds.add(kind)
+    return found
 
 
 def population(tx: Transaction) -> int:

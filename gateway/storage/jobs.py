@@ -126,6 +126,11 @@ def advance(tx: Transaction, job_id: int, cursor: int) -> None:
 def expanded(tx: Transaction, job_id: int, now: datetime) -> None:
     """The whole audience has entered; the audience itself is no longer kept."""
     tx.execute(update(jobs).where(jobs.c.id == job_id).values(expanded_at=now))
+    drop_audience(tx, job_id)
+
+
+def drop_audience(tx: Transaction, job_id: int) -> None:
+    """Names and profiles that came with the job are kept no longer than they are needed."""
     tx.execute(delete(job_audiences).where(job_audiences.c.job_id == job_id))
 
 

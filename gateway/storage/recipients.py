@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Text, delete, select, update
+from sqlalchemy import BigInteger, Text, bindparam, delete, select, update
 
 from gateway.domain.address import PlaceToReach
 from gateway.domain.recipient import Profile
@@ -59,13 +59,15 @@ def put(tx: Transaction, page: Sequence[Prepared], now: datetime) -> dict[str, i
     """Write each recipient as given, replacing what was known. Returns their internal ids.
 
     Places must be free or their own (`owners`). An address that stays keeps its internal id.
+    In the order of their ids, so that two pages cannot wait for each other.
     """
     if not page:
         return {}
     statement = insert_into(tx, recipients).returning(recipients.c.external_id, recipients.c.id)
     replaced = {name: statement.excluded[name] for name in ("name", "locale", "time_zone", "country", "attributes")}
     statement = statement.on_conflict_do_update(index_elements=["external_id"], set_=replaced | {"updated_at": now})
-    ids = {row.external_id: row.id for row in tx.execute(statement, [_row(each, now) for each in page])}
+    rows = [_row(each, now) for each in sorted(page, key=lambda each: each.external_id)]
+    ids = {row.external_id: row.id for row in tx.execute(statement, rows)}
     _put_addresses(tx, page, ids, now)
     return ids
 
@@ -99,9 +101,13 @@ def _put_addresses(tx: Transaction, page: Sequence[Prepared], ids: dict[str, int
     gone = [id for key, id in present.items() if key not in wanted]
     if gone:
         tx.execute(delete(addresses).where(addresses.c.id.in_(gone)))
-    for key in wanted.keys() & present.keys():
-        place, _, primary = wanted[key]
-        tx.execute(update(addresses).where(addresses.c.id == present[key]).values(data=place.data, is_primary=primary))
+    stay = [
+        {"stays": present[key], "value": place.value, "data": place.data, "is_primary": primary}
+        for key, (place, _, primary) in sorted(wanted.items(), key=lambda item: item[0])
+        if key in present
+    ]
+    if stay:
+        tx.execute(update(addresses).where(addresses.c.id == bindparam("stays")), stay)
     names = ("recipient_id", "kind", "value", "match_key", "hash", "data", "is_primary", "created_at")
     new = [
         (key[0], place.kind, place.value, place.match_key, digest, place.data, primary, now)

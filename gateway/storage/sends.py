@@ -167,7 +167,10 @@ def heads(tx: Transaction, channel: str, now: datetime) -> list[tuple[int, int]]
 
 
 def due(tx: Transaction, channel: str, lane: int, shard: int, now: datetime, limit: int) -> Sequence[Record]:
-    """Sends that are due, held for this transaction; at most one of each recipient."""
+    """Sends that are due, held for this transaction; at most one of each recipient.
+
+    One with a slot (`cap_at`) was perhaps sent already: a channel that is idempotent is to repeat it.
+    """
     mine = (
         sends.c.channel == channel,
         sends.c.shard == shard,
@@ -175,7 +178,7 @@ def due(tx: Transaction, channel: str, lane: int, shard: int, now: datetime, lim
         sends.c.due_at <= now,
     )
     query = (
-        select(*_key_columns(), sends.c.tries, sends.c.expires_at, sends.c.due_at)
+        select(*_key_columns(), sends.c.tries, sends.c.expires_at, sends.c.due_at, sends.c.cap_at)
         .where(*mine)
         .order_by(sends.c.due_at)
         .limit(limit)
@@ -198,6 +201,17 @@ def of_entries(tx: Transaction, keys: Sequence[EntryKey], states: Collection[Sta
     asked = table_of(tx, "asked", columns, keys)
     same = and_(*(sends.c[name] == asked.c[name] for name in columns))
     return tx.execute(_rows().join(asked, same).where(sends.c.state.in_(list(states)))).all()
+
+
+def of_recipients(tx: Transaction, recipient_ids: Sequence[int], states: Collection[State]) -> Sequence[Record]:
+    """The sends of these people that are in one of the states, found by the jobs that they entered."""
+    asked = table_of(tx, "asked", {"id": BigInteger()}, [(id,) for id in recipient_ids])
+    entered = select(entries.c.job_id, entries.c.recipient_id, entries.c.run).join(
+        asked, entries.c.recipient_id == asked.c.id
+    )
+    mine = entered.subquery("mine")
+    same = and_(*(sends.c[name] == mine.c[name] for name in ("job_id", "recipient_id", "run")))
+    return tx.execute(_rows().join(mine, same).where(sends.c.state.in_(list(states)))).all()
 
 
 def of_recipient(tx: Transaction, recipient_id: int, states: Collection[State] | None = None) -> Sequence[Record]:

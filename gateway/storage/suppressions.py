@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import BigInteger, literal, select
 
@@ -10,10 +11,22 @@ from gateway.storage.rows import insert_into, insert_rows, table_of
 from gateway.storage.tables import addresses, suppressions
 
 
+class Suppressed(NamedTuple):
+    kind: str
+    hash: str
+    reason: str
+    source: str
+    at: datetime
+
+
 def add(tx: Transaction, hashes: Sequence[tuple[str, str]], reason: str, source: str, now: datetime) -> None:
     """Suppress (kind, hash) pairs. The first reason stays."""
-    rows = [(kind, digest, reason, source, now) for kind, digest in dict.fromkeys(hashes)]
-    insert_rows(tx, suppressions, ("kind", "hash", "reason", "source", "at"), rows, ignore=True)
+    add_each(tx, [Suppressed(kind, digest, reason, source, now) for kind, digest in hashes])
+
+
+def add_each(tx: Transaction, rows: Sequence[Suppressed]) -> None:
+    """Suppress addresses, each for its own reason. The first reason stays."""
+    insert_rows(tx, suppressions, Suppressed._fields, rows, ignore=True)
 
 
 def add_addresses(tx: Transaction, address_ids: Sequence[int], reason: str, source: str, now: datetime) -> None:

@@ -3,6 +3,9 @@ ledger can be partitioned by shard without a change in the services.
 
 No index holds `sends.state`: start and record change only the state, and PostgreSQL then updates
 in place (HOT). `due_at` is NULL from the claim on, `cap_at` NULL where no slot is held.
+
+Ids that outlive their rows (in fencing tokens, attempts and messages already sent) are never given
+out again: SQLite promises that only where it is told to (AUTOINCREMENT).
 """
 
 from typing import Final
@@ -60,6 +63,7 @@ addresses: Final = Table(
     Column("data", Json, nullable=False),
     Column("is_primary", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
 )
 Index("ix_addresses_recipient", addresses.c.recipient_id, addresses.c.kind)
 # A household shares its letter box; every other address has one owner.
@@ -264,6 +268,7 @@ claims: Final = Table(
     Column("worker", Text, nullable=False),
     Column("lease_until", Instant, nullable=False),
     Column("members", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 attempts: Final = Table(

@@ -187,9 +187,11 @@ def test_a_source_has_a_largest_size_in_bytes(kind: Kind, most: int) -> None:
         "{{ " + "-" * 15_000 + "1 }}",
         "{{ vars" + ".a" * 5000 + " }}",
         "{{ vars.x" + "|upper" * 2000 + " }}",
+        "{% if vars.a %}" + "{% elif vars.a %}" * 999 + "{% endif %}",
+        "{{ " + " ~ ".join(["1"] * 20_000) + " }}",
         "{{ 1" + "0" * 10_000 + " }}",
         "{{ 1" + "0" * 400 + ".0 }}{{ 1e999 }}" + "{{" * 10,
-        "{{a}}" * 4001,
+        "{{a}}" * 1001,
     ],
 )
 def test_a_template_too_deep_or_too_rich_is_refused_and_does_no_harm(source: str) -> None:

@@ -119,6 +119,15 @@ def test_fixed_text_beyond_the_channels_limit_is_refused_at_acceptance() -> None
     assert isinstance(check_content({"it": {"subject": "x" * 40, "text": "x"}}, PARTS, "it"), CheckedContent)
 
 
+@pytest.mark.parametrize("text", ["x" * 19_000, "{{ vars.x }}" * 190])
+def test_a_content_is_limited_as_a_whole(text: str) -> None:
+    variants = {f"x{chr(97 + n // 26)}{chr(97 + n % 26)}": {"subject": "x", "text": text} for n in range(60)}
+    assert places(problems({**variants, "it": {"subject": "x", "text": "x"}})) == [("", "too-large")]
+    del variants["xaa"]
+    few = dict(list(variants.items())[:50])
+    assert isinstance(check_content({**few, "it": {"subject": "x", "text": "x"}}, PARTS, "it"), CheckedContent)
+
+
 def test_text_in_a_branch_does_not_count_as_fixed() -> None:
     subject = "{% if coupon %}" + "x" * 30 + "{% else %}" + "y" * 30 + "{% endif %}"
     assert isinstance(check_content({"it": {"subject": subject, "text": "x"}}, PARTS, "it"), CheckedContent)

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.contract import Part
 from gateway.domain.templates import (
@@ -137,11 +139,22 @@ def test_a_message_without_a_coupon_can_ask_for_one() -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["{{ vars.yes }}", "{{ vars.list }}", "{{ recipient }}", "{{ vars.day }}", "{{ vars.list|first }}", "{{ none }}"],
+    [
+        "{{ vars.yes }}",
+        "{{ vars.list }}",
+        "{{ recipient }}",
+        "{{ vars.day }}",
+        "{{ vars.list|first }}",
+        "{{ none }}",
+        "{{ true }}",
+        "{{ [1] }}",
+        "{{ 1 == 1 }}",
+    ],
 )
-def test_what_only_a_program_would_print_is_refused(source: str) -> None:
+@pytest.mark.parametrize("kind", ["line", "text", "html"])
+def test_what_only_a_program_would_print_is_refused(kind: Kind, source: str) -> None:
     with pytest.raises(RenderRefused):
-        render(source, vars={"yes": True, "list": [[1]], "day": datetime(2026, 1, 1, tzinfo=UTC)})
+        render(source, kind, vars={"yes": True, "list": [[1]], "day": datetime(2026, 1, 1, tzinfo=UTC)})
 
 
 def test_a_refusal_says_where_and_never_quotes_the_value() -> None:
@@ -276,6 +289,22 @@ def test_dates_and_numbers_are_written_as_in_the_language(locale: str, text: str
 def test_a_recipient_with_another_language_gets_the_dates_of_the_text_they_read() -> None:
     assert render("{{ '2026-03-01'|date }}", locale="fi") == "1 marzo 2026"
     assert render("{{ '2026-03-01'|date }}", locale="no such locale") == "1 marzo 2026"
+
+
+DATED = compile_part("{{ '2026-03-01T10:00:00Z'|date }} {{ 5|money('EUR') }}", "body", Part(kind="text"), "it")
+
+
+@given(locale=st.text(max_size=12) | st.from_regex(r"[a-zA-Z_@.-]{1,12}", fullmatch=True))
+def test_any_text_does_for_a_locale(locale: str) -> None:
+    assert DATED.render(context(locale=locale)).startswith("1 marzo 2026 ")
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe", "Europe/Nowhere", "", "/etc/passwd", "../UTC", "\x00", "\ud800", "x" * 5000]
+)
+def test_a_zone_that_does_not_exist_is_refused(zone: str) -> None:
+    with pytest.raises(RenderRefused, match="time zone"):
+        DATED.render(context(zone=zone))
 
 
 def test_only_html_keeps_unbreakable_spaces_since_one_would_cost_an_sms_its_alphabet() -> None:

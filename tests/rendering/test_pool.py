@@ -157,9 +157,9 @@ async def test_a_batch_of_runaways_is_given_up_in_the_end() -> None:
 
 
 async def test_a_message_that_eats_the_memory_fails_alone() -> None:
-    hoard = content("".join(f"{{% set a{n} = vars.big|upper %}}" for n in range(1900)) + "{{ recipient.name }}")
+    hoard = content("".join(f"{{% set a{n} = vars.big|upper %}}" for n in range(900)) + "{{ recipient.name }}")
     contexts = [context("Anna", big="x"), context("Ingorda", big="x" * 100_000), context("Carlo", big="x")]
-    async with RenderPool(processes=1, memory_bytes=192 * 1024 * 1024) as pool:
+    async with RenderPool(processes=1, memory_bytes=128 * 1024 * 1024) as pool:
         results = await pool.render(RenderBatch(content=hoard, contexts=contexts))
     anna, ingorda, carlo = (getattr(result, "code", "rendered") for result in results)
     assert (anna, carlo) == ("rendered", "rendered")
@@ -203,6 +203,11 @@ async def test_leaving_the_pool_ends_its_workers() -> None:
         started = workers_of(os.getpid()) - before
         assert len(started) == 2
     assert not started & workers_of(os.getpid())
+
+
+def test_a_pool_has_at_least_one_process() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        RenderPool(processes=0)
 
 
 async def test_a_closed_pool_says_so() -> None:

@@ -10,7 +10,8 @@ _NOT_TEXT: Final = "\ud800-\udfff\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff"
 _CONTROL: Final = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f{_NOT_TEXT}]")
 _CONTROL_OR_DIRECTION: Final = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f{_NOT_TEXT}{_DIRECTION}]")
 _BREAKS_IN_A_ROW: Final = re.compile("[ \t\n\r\x0b\x0c\x85\u2028\u2029]+")
-_BREAK: Final = re.compile("\r\n|[\r\x85\u2028\u2029]")
+_BREAKS: Final = "\r\x85\u2028\u2029"
+_BREAK: Final = re.compile(f"\r\n|[{_BREAKS}]")
 
 
 def control_in(text: str) -> str | None:
@@ -37,4 +38,4 @@ def on_one_line(text: str) -> str:
 
 def with_plain_line_ends(text: str) -> str:
     r"""Every kind of line end as `\n`."""
-    return _BREAK.sub("\n", text)
+    return _BREAK.sub("\n", text) if any(one in text for one in _BREAKS) else text

@@ -1,5 +1,6 @@
 """The check of one template at acceptance, and what it learns on the way."""
 
+from types import CodeType
 from typing import Final
 
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
@@ -35,9 +36,9 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 
 class Examined(Struct, frozen=True, kw_only=True):
-    """A template that may be compiled: `tree` is already rewritten for the sandbox."""
+    """An accepted template and its code, to be run in the sandbox it was examined for."""
 
-    tree: nodes.Template
+    code: CodeType
     checked: Checked
 
 
@@ -62,8 +63,15 @@ def examine(sandbox: Sandbox, source: str, kind: Kind, known: frozenset[str]) ->
     found = markup.examine(tree) if kind == "html" else None
     checked = _checked(tree, kind, known, found.open_addresses if found else NONE)
     tree = Rewrite(sandbox).visit(tree)
-    problems = [*_unknown_names(tree, known), *(found.problems if found else ())]
-    return problems or Examined(tree=tree, checked=checked)
+    if problems := [*_unknown_names(tree, known), *(found.problems if found else ())]:
+        return problems
+    code = _compiled(sandbox, tree)
+    return [code] if isinstance(code, TemplateProblem) else Examined(code=code, checked=checked)
+
+
+def count_tags(source: str) -> int:
+    """Expressions and statements, counted without parsing."""
+    return source.count("{{") + source.count("{%")
 
 
 def _source_problem(source: str, kind: Kind) -> TemplateProblem | None:
@@ -71,7 +79,7 @@ def _source_problem(source: str, kind: Kind) -> TemplateProblem | None:
         return TemplateProblem(code="control-character", message=f"the source holds the control character {control}")
     if len(source.encode()) > SOURCE_BYTES[kind]:
         return TemplateProblem(code="too-large", message=f"a {kind} template has at most {SOURCE_BYTES[kind]} bytes")
-    if source.count("{{") + source.count("{%") > TAGS:
+    if count_tags(source) > TAGS:
         return TemplateProblem(code="too-large", message=f"a template has at most {TAGS} expressions and statements")
     return None
 
@@ -86,6 +94,15 @@ def _parsed(sandbox: Sandbox, source: str) -> nodes.Template | TemplateProblem:
     except (TemplateError, ValueError, ArithmeticError) as error:
         # Python's own limits on literals: 5,000 digits, 1e999.
         return TemplateProblem(code="syntax", message=f"the template cannot be read ({type(error).__name__})")
+
+
+def _compiled(sandbox: Sandbox, tree: nodes.Template) -> CodeType | TemplateProblem:
+    try:
+        return sandbox.compile(tree)
+    except (TemplateError, SyntaxError, RecursionError, MemoryError) as error:
+        # Python's compiler has limits of its own, a few hundred branches of one if, say.
+        message = f"the template cannot be compiled ({type(error).__name__}); make it simpler"
+        return TemplateProblem(code="too-deep", message=message)
 
 
 def _unknown_names(tree: nodes.Template, known: frozenset[str]) -> list[TemplateProblem]:

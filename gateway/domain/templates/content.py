@@ -8,15 +8,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gateway.contract import Part
-from gateway.domain.templates.check import NONE, Checked, check
-from gateway.domain.templates.limits import OUTPUT_CHARS
+from gateway.domain.templates.check import NONE, Examined, count_tags, examine
+from gateway.domain.templates.environment import Sandbox
+from gateway.domain.templates.limits import CONTENT_BYTES, CONTENT_TAGS, MOST_LOCALES, OUTPUT_CHARS, Kind
 from gateway.domain.templates.problems import TemplateProblem
 
 Content = Mapping[str, Mapping[str, str]]
 """Locale → part → source of the template."""
 
 _LOCALE: Final = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
-MOST_LOCALES: Final = 100
 
 
 class ChannelContent(Struct, frozen=True, kw_only=True):
@@ -46,6 +46,13 @@ class CheckedContent(Struct, frozen=True, kw_only=True):
     attributes: frozenset[str]
 
 
+class ExaminedContent(Struct, frozen=True, kw_only=True):
+    """An accepted content with the code of its templates, by locale and part."""
+
+    checked: CheckedContent
+    templates: Mapping[tuple[str, str], Examined]
+
+
 def check_content(
     content: Content, parts: Mapping[str, Part], default_locale: str, variables: frozenset[str] = NONE
 ) -> CheckedContent | list[TemplateProblem]:
@@ -53,17 +60,28 @@ def check_content(
 
     The pointers of the problems start at the content: `/it/subject`.
     """
-    problems = list(_outer_problems(content, default_locale))
-    checks: dict[tuple[str, str], Checked] = {}
-    for locale in sorted(content):
-        problems += _missing_parts(locale, content[locale], parts)
-        for name in sorted(content[locale]):
-            found = _check_part(locale, name, content[locale][name], parts, variables)
-            if isinstance(found, Checked):
-                checks[locale, name] = found
+    given = ChannelContent(variants=content, parts=parts, default_locale=default_locale, variables=variables)
+    examined = examine_content(given, {kind: Sandbox(kind) for kind in {part.kind for part in parts.values()}})
+    return examined.checked if isinstance(examined, ExaminedContent) else examined
+
+
+def examine_content(
+    content: ChannelContent, sandboxes: Mapping[Kind, Sandbox]
+) -> ExaminedContent | list[TemplateProblem]:
+    variants = content.variants
+    if problem := _size_problem(variants):
+        return [problem]
+    problems = list(_outer_problems(variants, content.default_locale))
+    templates: dict[tuple[str, str], Examined] = {}
+    for locale in sorted(variants):
+        problems += _missing_parts(locale, variants[locale], content.parts)
+        for name in sorted(variants[locale]):
+            found = _examined_part(content, locale, name, sandboxes)
+            if isinstance(found, Examined):
+                templates[locale, name] = found
             else:
                 problems += found
-    return problems or _gathered(checks)
+    return problems or ExaminedContent(checked=_gathered(templates), templates=templates)
 
 
 def pick_variant(variants: Iterable[str], wanted: str, default: str) -> str:
@@ -91,14 +109,21 @@ def _tag(locale: str) -> str:
     return locale.replace("_", "-").lower()
 
 
+def _size_problem(content: Content) -> TemplateProblem | None:
+    sources = [source for part in content.values() for source in part.values()]
+    size, tags = sum(len(source.encode()) for source in sources), sum(map(count_tags, sources))
+    if len(content) <= MOST_LOCALES and size <= CONTENT_BYTES and tags <= CONTENT_TAGS:
+        return None
+    message = f"a content has at most {MOST_LOCALES} locales, {CONTENT_BYTES} bytes and {CONTENT_TAGS} expressions"
+    return TemplateProblem(code="too-large", message=message)
+
+
 def _outer_problems(content: Content, default_locale: str) -> Iterator[TemplateProblem]:
     if default_locale not in content:
         message = (
             f"there is no variant for the default locale {default_locale}; there is: {', '.join(sorted(content)[:20])}"
         )
         yield TemplateProblem(code="missing-locale", message=message)
-    if len(content) > MOST_LOCALES:
-        yield TemplateProblem(code="too-large", message=f"a content has at most {MOST_LOCALES} locales")
     for locale in content:
         if not _LOCALE.fullmatch(locale):
             message = "a locale is written like it, it-IT or sr-Latn-RS"
@@ -112,25 +137,26 @@ def _missing_parts(locale: str, sources: Mapping[str, str], parts: Mapping[str, 
             yield TemplateProblem(code="missing-part", message=message, pointer=_pointer(locale, name))
 
 
-def _check_part(
-    locale: str, name: str, source: str, parts: Mapping[str, Part], variables: frozenset[str]
-) -> Checked | list[TemplateProblem]:
+def _examined_part(
+    content: ChannelContent, locale: str, name: str, sandboxes: Mapping[Kind, Sandbox]
+) -> Examined | list[TemplateProblem]:
     pointer = _pointer(locale, name)
-    part = parts.get(name)
+    part = content.parts.get(name)
     if part is None:
-        message = f"the channel has no part {name}; it has: {', '.join(sorted(parts))}"
+        message = f"the channel has no part {name}; it has: {', '.join(sorted(content.parts))}"
         return [TemplateProblem(code="unknown-part", message=message, pointer=pointer)]
-    found = check(source, part.kind, variables)
-    if not isinstance(found, Checked):
+    found = examine(sandboxes[part.kind], content.variants[locale][name], part.kind, content.variables)
+    if not isinstance(found, Examined):
         return [replace(problem, pointer=pointer) for problem in found]
-    most = min(part.max_chars, OUTPUT_CHARS[part.kind])
-    if found.fixed_chars > most:
-        message = f"the fixed text alone has {found.fixed_chars} characters; the part takes {most}"
+    fixed, most = found.checked.fixed_chars, min(part.max_chars, OUTPUT_CHARS[part.kind])
+    if fixed > most:
+        message = f"the fixed text alone has {fixed} characters; the part takes {most}"
         return [TemplateProblem(code="too-long", message=message, pointer=pointer)]
     return found
 
 
-def _gathered(checks: Mapping[tuple[str, str], Checked]) -> CheckedContent:
+def _gathered(templates: Mapping[tuple[str, str], Examined]) -> CheckedContent:
+    checks = {place: template.checked for place, template in templates.items()}
     links = tuple(dict.fromkeys(url for one in checks.values() for url in one.links))
     places = {url: place for place, url in enumerate(links)}
     used: dict[str, set[int]] = {locale: set() for locale, _ in checks}

@@ -4,6 +4,7 @@ protocols.md's trap: the sandbox of Jinja2 alone stops neither `'x' * 10**9` nor
 call on a value. Here a template cannot call at all, and attributes are keys of mappings.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -42,6 +43,12 @@ class Generator(CodeGenerator):
         self.write(", ")
         self.visit(node.arg, frame)
         self.write(f", {written(node)!r})")
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> str:
+        # Jinja2 would work out constants now, and in HTML escape them before `printed` sees what they are.
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         # `~` is the one operator that the sandbox cannot intercept.
@@ -110,6 +117,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(value, bool) or value is None:
             raise RenderRefused("an expression gives true, false or none; use {% if %} to choose words for it")
         if isinstance(value, int | float | Decimal):
+            if not math.isfinite(value):
+                raise RenderRefused("an expression gives a number that is too large")
             return value
         if isinstance(value, date | datetime):
             raise RenderRefused("an expression gives a date; add the date filter")

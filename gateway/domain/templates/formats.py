@@ -63,7 +63,7 @@ class Formats:
         if isinstance(moment, datetime) and moment.tzinfo is not None:
             try:
                 return moment.astimezone(ZoneInfo(self.zone))
-            except (ZoneInfoNotFoundError, ValueError):
+            except (ZoneInfoNotFoundError, ValueError, OSError):
                 raise RenderRefused("the recipient's time zone is not known") from None
         return moment
 

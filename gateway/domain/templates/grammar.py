@@ -2,7 +2,9 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import nodes
@@ -99,6 +101,8 @@ def _own_faults(node: nodes.Node, loops: int) -> Iterable[TemplateProblem]:
             return [_problem("not-allowed", "[ ] stands behind a name, a field or a filter", node)]
         case nodes.CondExpr(expr2=None):
             return [_problem("not-allowed", "an if within an expression needs its else", node)]
+        case nodes.Const(value=float(amount)) if not math.isfinite(amount):
+            return [_problem("bad-argument", "a number that is too large", node)]
         case nodes.Name(name=name) if name in GIVEN_BY_JINJA:
             return [unknown_name(name, KNOWN, node)]
         case nodes.Name(name="track"):
@@ -150,11 +154,16 @@ def _filter_faults(node: nodes.Filter) -> Iterator[TemplateProblem]:
     context = [None] if hasattr(filter_, "jinja_pass_arg") else []
     try:
         given = {str(keyword.key): keyword.value for keyword in node.kwargs}
-        bound = inspect.signature(filter_).bind(*context, node.node, *node.args, **given)
+        bound = _signature(filter_).bind(*context, node.node, *node.args, **given)
     except TypeError as error:
         yield _problem("bad-argument", f"the filter {node.name}: {error}", node)
         return
     yield from _argument_faults(node, bound.arguments)
+
+
+@cache
+def _signature(filter_: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(filter_)
 
 
 def _argument_faults(node: nodes.Filter, given: dict[str, Any]) -> Iterator[TemplateProblem]:

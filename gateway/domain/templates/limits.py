@@ -13,9 +13,13 @@ VALUE_CHARS: Final = 100_000
 NUMBER: Final = 2**63
 """Whole numbers stay within what the database and the wire can hold."""
 
-TAGS: Final = 4_000
+TAGS: Final = 1_000
 """`{{` and `{%` in one source; counted before parsing, so that parsing stays cheap."""
-NODES: Final = 40_000
+MOST_LOCALES: Final = 100
+CONTENT_BYTES: Final = 1_000_000
+CONTENT_TAGS: Final = 10_000
+"""Over all languages and parts of a content: workers compile it as a whole."""
+NODES: Final = 10_000
 DEPTH: Final = 60
 """Brackets, filters and blocks within each other; Python's compiler gives up soon after."""
 LOOPS: Final = 2

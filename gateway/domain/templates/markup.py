@@ -44,7 +44,7 @@ class Attribute(Struct, frozen=True, kw_only=True):
     spelled: str
     value: str | None
     quoted: bool
-    line: int
+    at: int
 
 
 class Markup(Struct, frozen=True, kw_only=True):
@@ -61,25 +61,27 @@ def examine(tree: nodes.Template) -> Markup:
     """The faults of an HTML template that has passed the grammar."""
     reader = _Reader(tree)
     attributes = list(reader.attributes())
-    problems = [*reader.problems, *(fault for one in attributes for fault in _faults(one))]
-    return Markup(problems=problems[:50], open_addresses=frozenset(one.spelled for one in attributes if _is_open(one)))
+    messages = sorted([*reader.faults, *((one.at, fault) for one in attributes if (fault := _fault(one)))])
+    problems = [
+        TemplateProblem(code="unsafe-html", message=message, line=reader.line(at)) for at, message in messages[:50]
+    ]
+    return Markup(problems=problems, open_addresses=frozenset(one.spelled for one in attributes if _is_open(one)))
 
 
-def _faults(attribute: Attribute) -> Iterator[TemplateProblem]:
+def _fault(attribute: Attribute) -> str | None:
     name, value = attribute.name, attribute.value or ""
     where = f"<{attribute.tag} {name}=…>"
     if name.startswith("on"):
-        yield _unsafe(f"{where}: event handlers do not belong in a message", attribute.line)
-    elif name == "http-equiv" and value.strip().lower() == "refresh":
-        yield _unsafe(f"{where}: a message must not redirect by itself", attribute.line)
-    elif _EXPRESSIONS.search(value) and not attribute.quoted:
-        yield _unsafe(
-            f"{where}: write quotes around the value, or a space in it would start a new attribute", attribute.line
-        )
-    elif _EXPRESSIONS.search(value) and name in ("style", "srcdoc"):
-        yield _unsafe(f"{where}: no expressions in a style; choose between written styles with if", attribute.line)
-    elif name in URL_ATTRIBUTES and (scheme := forbidden_scheme(name, _MARKS.split(value)[0])):
-        yield _unsafe(f"{where}: an address cannot start with {scheme}:", attribute.line)
+        return f"{where}: event handlers do not belong in a message"
+    if name == "http-equiv" and value.strip().lower() == "refresh":
+        return f"{where}: a message must not redirect by itself"
+    if _EXPRESSIONS.search(value) and not attribute.quoted:
+        return f"{where}: write quotes around the value, or a space in it would start a new attribute"
+    if _EXPRESSIONS.search(value) and name in ("style", "srcdoc"):
+        return f"{where}: no expressions in a style; choose between written styles with if"
+    if name in URL_ATTRIBUTES and (scheme := forbidden_scheme(name, _MARKS.split(value)[0])):
+        return f"{where}: an address cannot start with {scheme}:"
+    return None
 
 
 def _is_open(attribute: Attribute) -> bool:
@@ -97,7 +99,7 @@ class _Reader:
     """Reads the flattened template as a browser would: tags, quoted values, comments, style sheets."""
 
     def __init__(self, tree: nodes.Template) -> None:
-        self.problems: list[TemplateProblem] = []
+        self.faults: list[tuple[int, str]] = []
         self._starts: list[int] = []
         self._lines: list[int] = []
         pieces: list[str] = []
@@ -122,16 +124,16 @@ class _Reader:
     def _tag(self, name: str, at: int, *, closing: bool) -> Generator[Attribute, None, int]:
         tag = _MARKS.sub("", name).lower()
         if _MARKS.search(name):
-            self._fault(f"<{tag}: the name of a tag is written out", at)
+            self.faults.append((at, f"<{tag}: the name of a tag is written out"))
         elif tag in FORBIDDEN_TAGS and not closing:
-            self._fault(f"<{tag}> does not belong in a message", at)
+            self.faults.append((at, f"<{tag}> does not belong in a message"))
         while True:
             at = self._skipped(at)
             if at >= len(self.text) or self.text[at] == ">":
                 break
             found = _ATTRIBUTE.match(self.text, at)
             if found is None or _EXPRESSIONS.search(found[1]):
-                self._fault(f'<{tag} …>: this tag cannot be read; attributes are written name="value"', at)
+                self.faults.append((at, f'<{tag} …>: this tag cannot be read; attributes are written name="value"'))
                 return self._end_of_tag(at)
             yield self._attribute(tag, found)
             at = found.end()
@@ -146,14 +148,14 @@ class _Reader:
             spelled=found[1],
             value=value,
             quoted=quoted is not None,
-            line=self._line(found.start()),
+            at=found.start(),
         )
 
     def _past_style(self, at: int) -> int:
         closed = _STYLE_END.search(self.text, at)
         end = closed.start() if closed else len(self.text)
         if _EXPRESSIONS.search(self.text, at, end):
-            self._fault("<style>: no expressions in a style sheet; choose between written rules with if", at)
+            self.faults.append((at, "<style>: no expressions in a style sheet; choose between written rules with if"))
         return end
 
     def _skipped(self, at: int) -> int:
@@ -164,13 +166,8 @@ class _Reader:
         closed = self.text.find(">", at)
         return closed + 1 if closed >= 0 else len(self.text)
 
-    def _fault(self, message: str, at: int) -> None:
-        self.problems.append(_unsafe(message, self._line(at)))
-
-    def _line(self, at: int) -> int:
+    def line(self, at: int) -> int:
         place = bisect_right(self._starts, at) - 1
-        if place < 0:
-            return 1
         return self._lines[place] + self.text.count("\n", self._starts[place], at)
 
 
@@ -198,7 +195,3 @@ def _flat(part: nodes.Expr) -> str:
         return _MARKS.sub("\ufffd", part.data)
     is_link = is_track(part) or (isinstance(part, nodes.Name) and part.name == "unsubscribe_url")
     return LINK if is_link else VALUE
-
-
-def _unsafe(message: str, line: int) -> TemplateProblem:
-    return TemplateProblem(code="unsafe-html", message=message, line=line)

@@ -72,7 +72,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 KNOWN: Final = frozenset({*FIELDS, "vars", "unsubscribe_url"})
 RESERVED: Final = KNOWN | {"track", "loop", "self", "super", "caller", "varargs", "kwargs", "context"}
-"""Names that a template cannot assign, and that no job variable takes."""
+"""Names that a template cannot assign. A job variable of such a name is reached through `vars.` only."""
 
 
 def values(context: RenderContext) -> dict[str, Any]:

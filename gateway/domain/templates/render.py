@@ -1,6 +1,6 @@
 """Turning an accepted content and a recipient's values into the parts of a message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from gateway.contract import Part
 from gateway.domain.templates import characters
-from gateway.domain.templates.check import NONE, Checked, Examined, examine
-from gateway.domain.templates.content import ChannelContent, check_content, pick_variant
+from gateway.domain.templates.check import NONE, Examined, examine
+from gateway.domain.templates.content import ChannelContent, ExaminedContent, examine_content, pick_variant
 from gateway.domain.templates.environment import Sandbox
 from gateway.domain.templates.filters import RUN, Run
 from gateway.domain.templates.formats import shown_locale
@@ -28,6 +28,7 @@ _EXPRESSION_ERRORS: Final = (
     ArithmeticError,
     LookupError,
     AttributeError,
+    NameError,
     RecursionError,
     MemoryError,
 )
@@ -44,14 +45,20 @@ class Compiled:
     """One part in one language, ready to be rendered any number of times."""
 
     def __init__(
-        self, name: str, part: Part, template: Template, checked: Checked, locale: str, places: Mapping[str, int]
+        self,
+        name: str,
+        part: Part,
+        sandbox: Sandbox,
+        examined: Examined,
+        locale: str,
+        places: Mapping[str, int],
     ) -> None:
         self.name = name
         self.part = part
-        self.checked = checked
+        self.checked = examined.checked
         self.locale = locale
         self._places = places
-        self._template = template
+        self._template = Template.from_code(sandbox, examined.code, {})
         self._most = min(part.max_chars, OUTPUT_CHARS[part.kind])
 
     def render(self, context: RenderContext) -> str:
@@ -107,7 +114,7 @@ class Compiled:
 class CompiledContent:
     """A content in all its languages, ready to be rendered."""
 
-    def __init__(self, default_locale: str, variants: Mapping[str, tuple[Compiled, ...]]) -> None:
+    def __init__(self, default_locale: str, variants: Mapping[str, Sequence[Compiled]]) -> None:
         self._default_locale = default_locale
         self._variants = variants
 
@@ -124,51 +131,26 @@ class CompiledContent:
 
 def compile_content(content: ChannelContent) -> CompiledContent:
     """Raises TemplateInvalid where check_content finds a problem."""
-    checked = check_content(content.variants, content.parts, content.default_locale, content.variables)
-    if isinstance(checked, list):
-        raise TemplateInvalid(checked)
     sandboxes: dict[Kind, Sandbox] = {part.kind: Sandbox(part.kind) for part in content.parts.values()}
-    places = {url: place for place, url in enumerate(checked.links)}
-    return CompiledContent(
-        content.default_locale,
-        {
-            locale: tuple(
-                _compiled(
-                    sandboxes[content.parts[name].kind],
-                    source,
-                    name,
-                    content.parts[name],
-                    locale,
-                    content.variables,
-                    places,
-                )
-                for name, source in sorted(sources.items())
-            )
-            for locale, sources in content.variants.items()
-        },
-    )
+    examined = examine_content(content, sandboxes)
+    if not isinstance(examined, ExaminedContent):
+        raise TemplateInvalid(examined)
+    places = {url: place for place, url in enumerate(examined.checked.links)}
+    variants: dict[str, list[Compiled]] = {locale: [] for locale in content.variants}
+    for (locale, name), template in examined.templates.items():
+        part = content.parts[name]
+        variants[locale].append(Compiled(name, part, sandboxes[part.kind], template, locale, places))
+    return CompiledContent(content.default_locale, variants)
 
 
 def compile_part(source: str, name: str, part: Part, locale: str, known: frozenset[str] = NONE) -> Compiled:
     """One template by itself; its links are counted from 0. Raises TemplateInvalid where check finds a problem."""
-    return _compiled(Sandbox(part.kind), source, name, part, locale, known, None)
-
-
-def _compiled(
-    sandbox: Sandbox,
-    source: str,
-    name: str,
-    part: Part,
-    locale: str,
-    known: frozenset[str],
-    places: Mapping[str, int] | None,
-) -> Compiled:
+    sandbox = Sandbox(part.kind)
     examined = examine(sandbox, source, part.kind, known)
     if not isinstance(examined, Examined):
         raise TemplateInvalid(examined)
-    own = {url: place for place, url in enumerate(examined.checked.links)}
-    template = sandbox.from_string(examined.tree)
-    return Compiled(name, part, template, examined.checked, locale, own if places is None else places)
+    places = {url: place for place, url in enumerate(examined.checked.links)}
+    return Compiled(name, part, sandbox, examined, locale, places)
 
 
 def _checked_values(context: RenderContext) -> dict[str, Any]:

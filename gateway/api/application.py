@@ -1,0 +1,57 @@
+"""The API as one application."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from gateway.api import batches, bulk, channels, coupons, health, hooks, jobs, offers, recipients, schema
+from gateway.api.auth import guard
+from gateway.api.door import Door, host_name
+from gateway.api.headers import security_headers
+from gateway.api.in_flight import InFlight
+from gateway.api.misses import Misses
+from gateway.api.pages import pages
+from gateway.api.problems import exception_handlers
+from gateway.api.rooms import ONE_MEGABYTE, Rooms
+
+_NOUNS: Final = (batches, channels, coupons, health, hooks, offers, recipients, schema)
+
+
+def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """The application. `more` are routes of others beside the API's, such as the dashboard's.
+
+    Theirs too are closed unless they say who may come in (`gateway.api.operations`).
+    """
+    public_url = rooms.installation.public_url
+    app = Litestar(
+        route_handlers=[
+            *(handler for noun in _NOUNS for handler in noun.HANDLERS),
+            Router("/", route_handlers=jobs.HANDLERS, request_max_body_size=rooms.server.max_body_bytes),
+            # Taken in line by line: only the length of a line has a limit.
+            Router("/", route_handlers=bulk.HANDLERS, request_max_body_size=None),
+            pages(),
+            *more,
+        ],
+        guards=[guard(rooms)],
+        dependencies={
+            "rooms": _provided(rooms),
+            "working": _provided(InFlight()),
+            "missed": _provided(Misses()),
+        },
+        exception_handlers=exception_handlers(public_url),
+        before_send=[security_headers(public_url)],
+        request_max_body_size=ONE_MEGABYTE,
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    hosts = rooms.server.allowed_hosts or (host_name(public_url.partition("://")[2]),)
+    app.asgi_handler = Door(app.asgi_handler, hosts, public_url)
+    return app
+
+
+def _provided(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)

@@ -1,0 +1,101 @@
+"""What is settled before any route is looked for: the host, the path and HEAD."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from gateway.api.problems import MEDIA_TYPE, Answer
+
+_VERB: Final = re.compile(r"^(/v1/(?:jobs|channels|batches)/[^/:]+):([a-z-]+)$")
+_STATE_HEAD: Final = "is_head"
+
+
+class Door:
+    """Wraps the application.
+
+    A path is routed as it was sent, percent-encoded slashes and all, and `/v1/jobs/x:pause` as
+    `/v1/jobs/x/:pause`, since the router knows whole segments only. HEAD is GET without the body.
+    """
+
+    def __init__(self, inner: ASGIApp, hosts: Sequence[str], public_url: str) -> None:
+        self._inner = inner
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._public_url = public_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await self._admit(scope, receive, send)
+        else:
+            await self._inner(scope, receive, send)
+
+    async def _admit(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        path = routed_path(scope)
+        refused = Answer(kind="not-found") if path is None else self._refused(scope, path)
+        if refused is not None:
+            await _answer(send, refused, self._public_url, path or "")
+            return
+        inner_scope: Any = {**scope, "path": path}
+        if scope["method"] == "HEAD":
+            inner_scope["method"] = "GET"
+            inner_scope["state"] = {**scope["state"], _STATE_HEAD: True}
+            await self._inner(inner_scope, receive, _without_body(send))
+        else:
+            await self._inner(inner_scope, receive, send)
+
+    def _refused(self, scope: Any, path: str) -> Answer | None:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1:
+            return Answer(kind="bad-request", detail="a request names one Host")
+        # Probes call a process by its address; /health builds no link and tells no secret.
+        if path == "/health" or host_name(hosts[0].decode("latin-1")) in self._hosts:
+            return None
+        return Answer(kind="misdirected", detail="this host is not in server.allowed_hosts")
+
+
+def is_head(scope: Any) -> bool:
+    """Whether the request came as HEAD."""
+    return bool(scope["state"].get(_STATE_HEAD))
+
+
+def host_name(host: str) -> str:
+    """`Gateway.Example.com:8080` is gateway.example.com, `[::1]:8080` is ::1."""
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*))(?::\d+)?", host)
+    return (found[1] or found[2] or "").lower().rstrip(".") if found else ""
+
+
+def routed_path(scope: Any) -> str | None:
+    """The path to route by: decoded but for `%` and `/` inside a segment; None where it makes no sense."""
+    raw = scope.get("raw_path") or scope["path"].encode()
+    segments = [_decoded(segment) for segment in raw.partition(b"?")[0].split(b"/")]
+    if any(segment is None or segment.startswith(":") for segment in segments):
+        return None
+    path = "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments if segment is not None)
+    return _VERB.sub(r"\1/:\2", path)
+
+
+def _decoded(segment: bytes) -> str | None:
+    try:
+        text = unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        return None
+    return None if any(ord(symbol) < 32 or ord(symbol) == 127 for symbol in text) else text
+
+
+def _without_body(send: Send) -> Send:
+    async def headers_only(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return headers_only
+
+
+async def _answer(send: Send, answer: Answer, public_url: str, path: str) -> None:
+    body = answer.body(public_url, path)
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

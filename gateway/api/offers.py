@@ -1,0 +1,66 @@
+"""Offers: made once, and frozen, because codes in people's hands rest on them."""
+
+from typing import Final
+
+from litestar import Response, get, put
+from msgspec import Struct
+
+from gateway.api.answers import answer
+from gateway.api.operations import needs
+from gateway.api.reading import read_body
+from gateway.api.rooms import Call, Here, InPath
+from gateway.domain.offer import Offer
+from gateway.services.problems import Conflict, NotFound
+from gateway.storage import clock, offers
+from gateway.storage.database import Transaction
+
+
+class Offers(Struct, frozen=True, kw_only=True):
+    """All offers, by key."""
+
+    offers: tuple[Offer, ...]
+
+
+@put(
+    "/v1/offers/{key:str}",
+    opt=needs(
+        "offers:write",
+        "Make an offer. The same again changes nothing, another under its key is refused",
+        takes=Offer,
+        may_omit=frozenset({"key"}),
+        gives={200: Offer, 201: Offer},
+        refuses=("conflict",),
+    ),
+)
+async def make(request: Call, key: InPath, rooms: Here) -> Response[bytes]:
+    offer = (await read_body(request, Offer, key=key)).value
+    is_new = await rooms.db.write_urgently(_make, offer)
+    return answer(offer, 201 if is_new else 200)
+
+
+def _make(tx: Transaction, offer: Offer) -> bool:
+    if offers.add(tx, offer, clock.now(tx).business):
+        return True
+    if _found(tx, offer.key) != offer:
+        raise Conflict(f"there is another offer {offer.key}, and offers are frozen: take a new key")
+    return False
+
+
+def _found(tx: Transaction, key: str) -> Offer:
+    found = offers.get(tx, key)
+    if found is None:
+        raise NotFound(f"there is no offer {key}")
+    return found[1]
+
+
+@get("/v1/offers", opt=needs("coupons:read", "All offers", gives={200: Offers}))
+async def all_of_them(rooms: Here) -> Response[bytes]:
+    return answer(Offers(offers=tuple(await rooms.db.read(offers.all_of_them))))
+
+
+@get("/v1/offers/{key:str}", opt=needs("coupons:read", "One offer", gives={200: Offer}))
+async def one(key: InPath, rooms: Here) -> Response[bytes]:
+    return answer(await rooms.db.read(_found, key))
+
+
+HANDLERS: Final = (make, all_of_them, one)

@@ -1,0 +1,215 @@
+"""What callers are shown of jobs, sends and people."""
+
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from gateway.domain.job import Anchor, Condition
+from gateway.storage.jobs import Job, State
+from gateway.storage.types import Record
+
+
+class StepView(Struct, frozen=True, kw_only=True):
+    """A step of an accepted job. `content` names what was frozen, by channel and hash."""
+
+    name: str
+    channels: tuple[str, ...]
+    content: Mapping[str, str]
+    after: timedelta
+    anchor: Anchor
+    only_if: Condition
+    local_time: time | None
+    ttl: timedelta | None
+
+
+class JobView(Struct, frozen=True, kw_only=True):
+    """An accepted job. `expanded_at` is when its whole audience had entered."""
+
+    id: str
+    name: str
+    client: str
+    purpose: str
+    state: State
+    offer: str | None
+    default_locale: str
+    priority: int
+    obeys_caps: bool
+    counts_towards_caps: bool
+    over_cap: str
+    if_not_sent: str
+    steps: tuple[StepView, ...]
+    start_at: datetime
+    expires_at: datetime | None
+    accepted_at: datetime
+    expanded_at: datetime | None
+    ended_at: datetime | None
+
+
+class JobPage(Struct, frozen=True, kw_only=True):
+    """Some jobs, the newest first. `next` is the cursor of the page that follows."""
+
+    jobs: tuple[JobView, ...]
+    next: str | None
+
+
+class SendView(Struct, frozen=True, kw_only=True):
+    """One message to one recipient on one channel for one step."""
+
+    id: str
+    recipient: str
+    step: str
+    channel: str
+    state: str
+    reason: str | None
+    due_at: datetime | None
+    changed_at: datetime
+
+
+class SendPage(Struct, frozen=True, kw_only=True):
+    """Some sends of a job, in an order that does not change. `next` is the cursor of the page that follows."""
+
+    sends: tuple[SendView, ...]
+    next: str | None
+
+
+class RejectView(Struct, frozen=True, kw_only=True):
+    """Somebody named in the audience, at `position`, who could not enter."""
+
+    position: int
+    recipient: str
+    reason: str
+
+
+class Rejects(Struct, frozen=True, kw_only=True):
+    """The first thousand by position; `total` counts all, `reasons` too."""
+
+    rejects: tuple[RejectView, ...]
+    total: int
+    reasons: Mapping[str, int]
+
+
+class AddressView(Struct, frozen=True, kw_only=True):
+    """A normalised address."""
+
+    kind: str
+    value: str
+    data: Mapping[str, Any]
+    is_primary: bool
+
+
+class RecipientView(Struct, frozen=True, kw_only=True):
+    """What is known of a recipient."""
+
+    id: str
+    name: str
+    locale: str | None
+    time_zone: str | None
+    country: str | None
+    attributes: Mapping[str, Any]
+    addresses: tuple[AddressView, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+class ConsentView(Struct, frozen=True, kw_only=True):
+    """The last word on one channel and purpose."""
+
+    channel: str
+    purpose: str
+    action: str
+    at: datetime
+
+
+class LedgerRow(Struct, frozen=True, kw_only=True):
+    """One row of the ledger, as it was handed in, and by whom."""
+
+    channel: str
+    purpose: str
+    action: str
+    at: datetime
+    recorded_at: datetime
+    source: str
+    text_version: str | None
+    evidence: Mapping[str, Any]
+    actor: str
+
+
+class Consents(Struct, frozen=True, kw_only=True):
+    """What a recipient allowed: what holds now, and the whole ledger, oldest first."""
+
+    recipient: str
+    states: tuple[ConsentView, ...]
+    ledger: tuple[LedgerRow, ...]
+
+
+def job_view(job: Job) -> JobView:
+    spec = job.spec
+    return JobView(
+        id=job.public_id,
+        name=spec.name,
+        client=job.client,
+        purpose=spec.purpose,
+        state=job.state,
+        offer=spec.offer,
+        default_locale=spec.default_locale,
+        priority=spec.priority,
+        obeys_caps=spec.obeys_caps,
+        counts_towards_caps=spec.counts_towards_caps,
+        over_cap=spec.over_cap,
+        if_not_sent=spec.if_not_sent,
+        steps=tuple(
+            StepView(
+                name=step.name,
+                channels=step.channels,
+                content=step.content,
+                after=step.after,
+                anchor=step.anchor,
+                only_if=step.only_if,
+                local_time=step.local_time,
+                ttl=step.ttl,
+            )
+            for step in spec.steps
+        ),
+        start_at=spec.start_at,
+        expires_at=spec.expires_at,
+        accepted_at=job.accepted_at,
+        expanded_at=job.expanded_at,
+        ended_at=job.ended_at,
+    )
+
+
+def recipient_view(row: Record, addresses: list[Record]) -> RecipientView:
+    return RecipientView(
+        id=row.external_id,
+        name=row.name,
+        locale=row.locale,
+        time_zone=row.time_zone,
+        country=row.country,
+        attributes=row.attributes,
+        addresses=tuple(
+            AddressView(kind=each.kind, value=each.value, data=each.data, is_primary=each.is_primary)
+            for each in addresses
+        ),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def consent_view(row: Record) -> ConsentView:
+    return ConsentView(channel=row.channel, purpose=row.purpose, action=row.action, at=row.at)
+
+
+def ledger_row(row: Record) -> LedgerRow:
+    return LedgerRow(
+        channel=row.channel,
+        purpose=row.purpose,
+        action=row.action,
+        at=row.at,
+        recorded_at=row.recorded_at,
+        source=row.source,
+        text_version=row.text_version,
+        evidence=row.evidence,
+        actor=row.actor,
+    )

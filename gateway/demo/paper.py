@@ -1,0 +1,70 @@
+"""The postal batch: exported, handed over, and read again as the print shop would."""
+
+import asyncio
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pikepdf
+from msgspec import Struct
+
+from gateway.demo.ledger import Piece
+from gateway.demo.serving import GatewayFailed
+from gateway.demo.shop import Batch, Shop
+
+_POLL_S: Final = 0.1
+_WITHIN_S: Final = 60.0
+
+
+class Printed(Struct, frozen=True, kw_only=True):
+    """What is in the print files: pages of the PDF parts, and the end of each code by sequence number."""
+
+    files: tuple[Path, ...]
+    pages: int
+    code_ends: dict[int, str]
+
+
+class Mailing(Struct, frozen=True, kw_only=True):
+    """A batch that was handed over. `pull` are the numbers of cards that are taken out before mailing."""
+
+    batch: Batch
+    printed: Printed
+    pieces: Sequence[Piece]
+    pull: frozenset[int]
+
+    @property
+    def mailed(self) -> list[Piece]:
+        return [piece for piece in self.pieces if piece.sequence is not None and piece.sequence not in self.pull]
+
+
+async def export(shop: Shop, batch: Batch) -> Batch:
+    """Close the batch and wait for its files."""
+    await shop.export(batch.id)
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            while (found := await shop.batch(batch.id)).state != "exported":
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise GatewayFailed(f"batch {batch.id} was not exported within {_WITHIN_S:.0f} s; it is {found.state}") from None
+    return found
+
+
+def read_again(batch: Batch, prints: Path) -> Printed:
+    folder = prints / batch.id
+    files = tuple(folder / file.name for file in batch.files)
+    return Printed(
+        files=files,
+        pages=sum(_pages(path) for path in files if path.suffix == ".pdf"),
+        code_ends={seq: end for path in files if path.suffix == ".csv" for seq, end in _code_ends(path)},
+    )
+
+
+def _pages(path: Path) -> int:
+    with pikepdf.open(path) as pdf:
+        return len(pdf.pages)
+
+
+def _code_ends(path: Path) -> list[tuple[int, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        return [(int(row["seq"]), row["code_last4"]) for row in csv.DictReader(lines, delimiter=";")]

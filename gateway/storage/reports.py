@@ -1,0 +1,121 @@
+"""What became of a job, counted by the database."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
+
+from gateway.domain.states import COUNTS_AS_SENT
+from gateway.storage.database import Transaction
+from gateway.storage.tables import attempts, batch_items, batches, coupons, events, redemptions, sends
+from gateway.storage.types import Record
+
+_ENTRY: Final = ("job_id", "recipient_id", "run")
+
+
+def reactions(tx: Transaction, job_id: int) -> Sequence[Record]:
+    """(step, channel, clicked, clicked_by_bots, unsubscribed, complained): in how many sends each happened.
+
+    A send that both a person and a bot clicked counts as the person's alone.
+    """
+    is_click, by = events.c.type == "clicked", func.coalesce(events.c.data["by"].as_string(), "")
+    happened = (
+        select(
+            events.c.step,
+            events.c.channel,
+            _any(is_click & (by != "bot")).label("person"),
+            _any(is_click & (by == "bot")).label("bot"),
+            _any(events.c.type == "unsubscribed").label("unsubscribed"),
+            _any(events.c.type == "complained").label("complained"),
+        )
+        .where(events.c.job_id == job_id, events.c.type.in_(("clicked", "unsubscribed", "complained")))
+        .group_by(events.c.step, events.c.channel, events.c.recipient_id, events.c.run)
+        .subquery("happened")
+    )
+    group = (happened.c.step, happened.c.channel)
+    query = select(
+        *group,
+        func.sum(happened.c.person).label("clicked"),
+        func.sum(happened.c.bot * (1 - happened.c.person)).label("clicked_by_bots"),
+        func.sum(happened.c.unsubscribed).label("unsubscribed"),
+        func.sum(happened.c.complained).label("complained"),
+    )
+    return tx.execute(query.group_by(*group).order_by(*group)).all()
+
+
+def _any(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.max(case((condition, 1), else_=0))
+
+
+def coupon_counts(tx: Transaction, job_id: int) -> Record:
+    """(published, redeemed) of a job."""
+    query = select(func.count().label("published"), func.count(coupons.c.redeemed_at).label("redeemed"))
+    return tx.execute(query.select_from(coupons).where(coupons.c.job_id == job_id)).one()
+
+
+def order_values(tx: Transaction, job_id: int) -> Sequence[Record]:
+    """(currency, orders, order_minor) of the redemptions that told an order value."""
+    total = func.sum(redemptions.c.order_minor).label("order_minor")
+    query = select(redemptions.c.currency, func.count().label("orders"), total)
+    mine = (redemptions.c.job_id == job_id, redemptions.c.order_minor.is_not(None))
+    return tx.execute(query.where(*mine).group_by(redemptions.c.currency).order_by(redemptions.c.currency)).all()
+
+
+def attributed(tx: Transaction, job_id: int) -> Sequence[Record]:
+    """(step, channel, currency, redemptions, orders, order_minor): redemptions by the last send accepted before each.
+
+    `orders` counts those that told an order value. Step and channel are None where nothing was
+    accepted before. Of sends accepted at one instant the later step counts.
+    """
+    sent = _sent_to_redeemers(job_id)
+    place = func.row_number().over(
+        partition_by=redemptions.c.id, order_by=(sent.c.at.desc(), sent.c.step.desc(), sent.c.channel)
+    )
+    before = and_(sent.c.redemption_id == redemptions.c.id, sent.c.at <= redemptions.c.at)
+    ranked = (
+        select(sent.c.step, sent.c.channel, redemptions.c.currency, redemptions.c.order_minor, place.label("place"))
+        .select_from(redemptions.outerjoin(sent, before))
+        .where(redemptions.c.job_id == job_id)
+        .subquery("ranked")
+    )
+    group = (ranked.c.step, ranked.c.channel, ranked.c.currency)
+    total = func.coalesce(func.sum(ranked.c.order_minor), 0).label("order_minor")
+    orders = func.count(ranked.c.order_minor).label("orders")
+    query = select(*group, func.count().label("redemptions"), orders, total).where(ranked.c.place == 1)
+    return tx.execute(query.group_by(*group).order_by(*group)).all()
+
+
+def _sent_to_redeemers(job_id: int) -> Subquery:
+    """The sends that went out to those who redeemed, and when: accepted by the provider, or mailed by the print shop.
+
+    For one in doubt, or settled by a report alone, the last change is the best that is known.
+    """
+    accepted_at = (
+        select(func.min(attempts.c.at))
+        .where(_same_send(attempts.c), attempts.c.channel == sends.c.channel, attempts.c.outcome == "accepted")
+        .scalar_subquery()
+    )
+    mailed_at = (
+        select(func.min(batches.c.mailing_at))
+        .join(batch_items, batch_items.c.batch_id == batches.c.id)
+        .where(_same_send(batch_items.c), batches.c.channel == sends.c.channel, batches.c.handed_over_at.is_not(None))
+        .scalar_subquery()
+    )
+    known_at = func.coalesce(accepted_at, mailed_at)
+    to_redeemer = and_(*(sends.c[name] == redemptions.c[name] for name in _ENTRY))
+    return (
+        select(
+            redemptions.c.id.label("redemption_id"),
+            sends.c.step,
+            sends.c.channel,
+            func.coalesce(known_at, sends.c.changed_at).label("at"),
+        )
+        .join(sends, to_redeemer)
+        .where(redemptions.c.job_id == job_id)
+        .where(or_(sends.c.state.in_(list(COUNTS_AS_SENT)), known_at.is_not(None)))
+        .subquery("sent")
+    )
+
+
+def _same_send(columns: Any) -> ColumnElement[bool]:
+    return and_(*(columns[name] == sends.c[name] for name in (*_ENTRY, "step")))
