@@ -1,7 +1,7 @@
 """A small gateway without workers: what a test does not name is as an honest shop would have it.
 
 `World` is a database and an installation with five channels: `email`, `sms`, `push` (several
-devices a person), `post` (paper, gathered into batches) and `app` (idempotent).
+devices a person), `postal` (paper, gathered into batches) and `app` (idempotent).
 """
 
 import itertools
@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import event, select
 
 from gateway.contract import Capabilities, EventType, Failure, Outbound, Outcome, Part, ProviderEvent
 from gateway.domain.consent import ConsentRow
@@ -19,13 +20,16 @@ from gateway.domain.policy import CapRule, Policies, QuietRule
 from gateway.domain.recipient import ActivityInput, RecipientInput
 from gateway.domain.states import State
 from gateway.domain.tokens import KeyRing
-from gateway.domain.words import SendKey
-from gateway.services import accept, compose, consent, control, expand, follow, people, preview, record, track
+from gateway.domain.words import SHARDS, SendKey, shard_of
+from gateway.services import accept, compose, consent, control, expand, follow, people, preview, reap, record, track
 from gateway.services.claim import Claim, claim, places_due
 from gateway.services.installation import Installation
 from gateway.services.record import Answered
 from gateway.storage import activities, clock, coupons, entries, offers, recipients, sends
-from gateway.storage.database import Database
+from gateway.storage import claims as leased
+from gateway.storage.database import Database, Transaction
+from gateway.storage.tables import recipients as recipients_
+from gateway.storage.tables import sends as sends_
 from gateway.storage.types import Record
 
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -37,7 +41,7 @@ CHANNELS: Final[Mapping[str, Capabilities]] = {
     "email": Capabilities(address_kind="email", parts=TEXT),
     "sms": Capabilities(address_kind="phone", parts=TEXT),
     "push": Capabilities(address_kind="webpush", parts=TEXT, per_address=True),
-    "post": Capabilities(address_kind="postal", parts=TEXT, batched=True),
+    "postal": Capabilities(address_kind="postal", parts=TEXT, batched=True),
     "app": Capabilities(address_kind="external_id", parts=TEXT, idempotent=True),
 }
 
@@ -179,12 +183,20 @@ def _outcome(message: Outbound, answer: Answer) -> Outcome:
     return Outcome.failed(message, said) if isinstance(said, Failure) else Outcome.accepted(message, said)
 
 
+def statements(tx: Transaction) -> list[str]:
+    """The statements of this transaction from now on, as they are sent to the database."""
+    seen: list[str] = []
+    event.listen(tx, "before_cursor_execute", lambda *told: seen.append(told[2]))
+    return seen
+
+
 class World:
     """A database, an installation, and verbs for what happens around them."""
 
     def __init__(self, db: Database, house: Installation | None = None) -> None:
         self.db = db
         self.house = house or installation()
+        self._jobs = itertools.count(1)
         self._numbers = itertools.count(1)
         self.at(NOW)
 
@@ -203,11 +215,21 @@ class World:
 
     def people(self, *ids: str, grants: Iterable[str] = ("email",), purpose: str = "marketing", **profile: Any) -> None:
         """People who have agreed to be written to on the channels `grants`."""
+        prepared = [people.normalised(self.house, id, person(id, **profile)) for id in ids]
         with self.db.transaction() as tx:
-            for id in ids:
-                people.put(tx, self.house, person(id, **profile))
+            assert people.put_page(tx, prepared) == [None] * len(ids)
         for channel in grants:
             self.consents("granted", *ids, channel=channel, purpose=purpose)
+
+    def neighbours(self, count: int, **profile: Any) -> list[str]:
+        """People who agreed to e-mail and live in one shard, so that one claim can take them all."""
+        ids = [f"n-{n}" for n in range(SHARDS * (count - 1) + 1)]
+        self.people(*ids, grants=(), **profile)
+        with self.db.snapshot() as tx:
+            chosen = [id for id, number in recipients.ids_of(tx, ids).items() if shard_of(number) == 1]
+        assert len(chosen) == count
+        self.consents("granted", *chosen)
+        return chosen
 
     def consents(
         self, action: str, *ids: str, channel: str = "email", purpose: str = "marketing", at: datetime | None = None
@@ -238,7 +260,7 @@ class World:
         """The internal id of the accepted job; its public id is `job-<that>`."""
         examined = accept.examine(self.house, request)
         with self.db.transaction() as tx:
-            return accept.accept(tx, self.house, "shop", examined, f"job-{next(self._numbers)}").id
+            return accept.accept(tx, self.house, "shop", examined, f"job-{next(self._jobs)}").id
 
     def expand(self, job_id: int, *, page: int = 1000) -> int:
         """Let the whole audience enter, page by page. Returns how many it had."""
@@ -284,6 +306,25 @@ class World:
     def begin(self, taken: Claim) -> Messages:
         return begin(self.db, taken, self.house)
 
+    def lose(self, taken: Claim) -> None:
+        """Let the lease of a claim be over, as when its worker is gone."""
+        with self.db.transaction() as tx:
+            assert leased.prolong(tx, taken.id, clock.now(tx).machine - LEASE)
+
+    def reap(self) -> int:
+        """Take back what lost workers held. Returns how many sends."""
+        with self.db.snapshot() as tx:
+            over = reap.run_out(tx)
+        taken = 0
+        for claim_id, shard in over:
+            with self.db.transaction() as tx:
+                taken += reap.take_back(tx, self.house, claim_id, shard)
+        return taken
+
+    def close(self, taken: Claim) -> None:
+        with self.db.transaction() as tx:
+            record.close(tx, taken)
+
     def record(self, taken: Claim, messages: Messages, answer: Answer = accepted) -> None:
         with self.db.transaction() as tx:
             record.record(tx, self.house, taken, answered(messages, answer), [], LEASE)
@@ -328,6 +369,18 @@ class World:
         key = self.key(job_id, id).entry
         with self.db.snapshot() as tx:
             return entries.get(tx, [key])[key]
+
+    def spent(self, channel: str | None = None) -> dict[str, list[datetime]]:
+        """The slots of the caps that are taken, by external id, in order."""
+        query = select(recipients_.c.external_id, sends_.c.cap_at).join(
+            sends_, sends_.c.recipient_id == recipients_.c.id
+        )
+        query = query.where(sends_.c.cap_at.is_not(None)).order_by(sends_.c.cap_at)
+        found: dict[str, list[datetime]] = {}
+        with self.db.snapshot() as tx:
+            for id, at in tx.execute(query if channel is None else query.where(sends_.c.channel == channel)):
+                found.setdefault(id, []).append(at)
+        return found
 
     def coupon(self, code: str) -> Record:
         with self.db.snapshot() as tx:

@@ -165,7 +165,7 @@ async def show_report(request: Call, job_id: InPath, rooms: Here) -> Response[An
     found = await rooms.db.read(report.of_job, job_id)
     if asked == "csv" or (asked is None and CSV in request.headers.get("accept", "")):
         headers = {"Content-Disposition": f'attachment; filename="{found.id}.csv"', "Vary": "Accept"}
-        return Response(report.to_csv(found).encode(), media_type=f"{CSV}; charset=utf-8", headers=headers)
+        return Response(report.to_csv(found).encode(), media_type=CSV, headers=headers)
     return answer(found, headers={"Vary": "Accept"})
 
 

@@ -1,11 +1,13 @@
 """Samples of what a job would send, rendered as for sending, with a code that nobody can redeem."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from msgspec import Struct
 
+from gateway.api.problems import RETRY_AWAY_S, Refusal
 from gateway.api.rooms import Rooms
 from gateway.domain.audience import Inline
 from gateway.domain.job import JobInput
@@ -16,6 +18,7 @@ from gateway.services.rules import purpose_of, zone_of
 from gateway.storage import recipients
 from gateway.storage.types import Record
 
+_PATIENCE_S: Final = 30
 SPECIMEN: Final = "XXXX-XXXX-XXXX"
 
 
@@ -50,6 +53,16 @@ class Preview(Struct, frozen=True, kw_only=True):
 
 
 async def preview_of(rooms: Rooms, request: JobInput, forecast: Forecast) -> Preview:
+    """The forecast with its samples rendered. Raises Refusal where the workers' own messages leave no room for it."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            return await _preview_of(rooms, request, forecast)
+    except TimeoutError:
+        headers = {"Retry-After": str(RETRY_AWAY_S)}
+        raise Refusal("unavailable", "rendering the samples took too long", headers=headers) from None
+
+
+async def _preview_of(rooms: Rooms, request: JobInput, forecast: Forecast) -> Preview:
     people = await rooms.db.read(recipients.profiles, [sample.recipient_id for sample in forecast.samples])
     return Preview(
         at=forecast.at,

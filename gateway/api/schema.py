@@ -20,7 +20,7 @@ async def page(request: Visit, rooms: Here) -> Response[Any]:
     made = openapi.document(request.app, rooms.installation.public_url)
     headers = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return Response(openapi.page(made), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(openapi.page(made), media_type="text/html", headers=headers)
     return encoded(made, headers=headers)
 
 

@@ -19,9 +19,14 @@ def demo(folder: Path) -> None:
     Starts a gateway and three receivers (mail, SMS, push), runs one win-back job through all
     channels while three days of business time pass, and ends with a report.
     """
-    from gateway.demo.run import run_demo
-
-    run_demo(folder)
+    try:
+        from gateway.demo.run import DemoFailed, run_demo
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; get it with: pip install risveglio[demo]") from None
+    try:
+        run_demo(folder)
+    except DemoFailed as error:
+        raise click.ClickException(str(error)) from None
 
 
 @click.command()

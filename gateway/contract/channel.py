@@ -7,14 +7,17 @@ A channel is a class. The gateway examines it, decodes its table of `channels.to
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-import aiohttp
 from msgspec import Struct
 
 from gateway.contract.events import BadSignature, EventType, ProviderEvent, WebhookRequest
 from gateway.contract.failures import Failure
 from gateway.contract.message import BatchTicket, Outbound, Outcome, Piece, PrintFile
+
+if TYPE_CHECKING:
+    # Named only: importing it takes longer than all the rest of what a render process needs.
+    import aiohttp
 
 API = 1
 """The contract's version. A channel says which one it was written for."""
@@ -56,7 +59,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
 class Context(Struct, frozen=True, kw_only=True):
     """What the gateway lends a channel."""
 
-    http: aiohttp.ClientSession
+    http: "aiohttp.ClientSession"
     """Shared and guarded: it refuses private networks unless the operator allowed them."""
     now: Callable[[], datetime]
     """Business time (UTC). Signatures and TLS use the machine's clock instead."""

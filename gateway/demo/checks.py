@@ -1,7 +1,7 @@
 """Receivers against ledger: every promise that can be computed from what arrived is computed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from gateway.demo.campaign import STEPS
 from gateway.demo.customers import Farewell, Race, Use
-from gateway.demo.days import Days
 from gateway.demo.ledger import Ledger
 from gateway.demo.paper import Mailing
-from gateway.demo.postbag import Message, Postbag
+from gateway.demo.postbag import Message
+from gateway.demo.receivers.twilio_reports import Callback
 from gateway.demo.shop import Forecast
 
 NOT_BEFORE: Final = 9
@@ -38,9 +38,12 @@ class Check(Struct, frozen=True, kw_only=True):
 class Findings(Struct, frozen=True, kw_only=True):
     """Everything that the checks look at."""
 
-    postbag: Postbag
+    messages: Sequence[Message]
+    reports: Sequence[Callback]
+    """The provider's delivery reports of SMS."""
     ledger: Ledger
-    days: Days
+    business_at: Callable[[datetime], datetime]
+    """From the machine time of a message to business time."""
     uses: Sequence[Use]
     farewells: Sequence[Farewell]
     forecast: Forecast
@@ -63,7 +66,7 @@ def checks(found: Findings) -> list[Check]:
 def _nothing_lost_nothing_twice(found: Findings) -> Iterator[Check]:
     named = {"email": "mails, by Message-ID", "sms": "SMS, by Twilio's SID", "webpush": "pushes, by their address"}
     for channel, what in named.items():
-        arrived = [message.id for message in found.postbag.of(channel)]
+        arrived = [message.id for message in _by(found.messages, channel)]
         ledger = [_id(channel, id) for id in found.ledger.accepted[channel]]
         yield Check(
             promise=f"{what}: none lost, none twice",
@@ -71,7 +74,7 @@ def _nothing_lost_nothing_twice(found: Findings) -> Iterator[Check]:
             expected=f"{len(ledger):,} accepted",
             holds=Counter(arrived) == Counter(ledger) and len(set(arrived)) == len(arrived),
         )
-    told = Counter(callback.status for callback in found.postbag.reports() if callback.answer < 300)
+    told = Counter(callback.status for callback in found.reports if callback.answer < 300)
     yield _equal(
         "SMS reports: all on record",
         f"{told['delivered']:,} delivered, {told['undelivered']:,} not",
@@ -89,7 +92,7 @@ def _paper(found: Findings) -> Iterator[Check]:
     printed = found.mailing.printed
     numbered = {piece.sequence: piece.code[-4:] for piece in found.mailing.pieces if piece.sequence is not None}
     yield Check(
-        promise="cards: pages, manifest and ledger agree, code by code",
+        promise="cards: pages, manifest, ledger, code by code",
         received=f"{printed.pages} pages, {len(printed.code_ends)} rows",
         expected=f"{len(numbered)} pieces",
         holds=printed.code_ends == numbered and printed.pages == len(numbered),
@@ -97,12 +100,12 @@ def _paper(found: Findings) -> Iterator[Check]:
 
 
 def _people_are_respected(found: Findings) -> Iterator[Check]:
-    messages, days = found.postbag.messages, found.days
+    messages, at = found.messages, found.business_at
     unasked = [message for message in messages if not _agreed(message)]
-    yield _none("messages to people who never agreed, or took it back", unasked)
-    night = [one for one in messages if one.channel in ("sms", "webpush") and not _is_day(one, days.at(one.at))]
+    yield _none("messages to people who did not agree", unasked)
+    night = [one for one in messages if one.channel in ("sms", "webpush") and not _is_day(one, at(one.at))]
     yield _none("SMS and pushes at night, where the person lives", night)
-    most, most_sms = _most_in_a_week(messages, days), _most_in_a_week(found.postbag.of("sms"), days)
+    most, most_sms = _most_in_a_week(messages, at), _most_in_a_week(_by(messages, "sms"), at)
     yield Check(
         promise="caps: the most that anybody got in seven days",
         received=f"{most} messages, {most_sms} SMS",
@@ -112,7 +115,11 @@ def _people_are_respected(found: Findings) -> Iterator[Check]:
     used = {use.person.id: use.at for use in found.uses}
     yield _none("messages after the coupon was redeemed", _later(messages, used))
     left = {farewell.person.id: farewell.at for farewell in found.farewells}
-    yield _none("mails after unsubscribing with one click", _later(found.postbag.of("email"), left))
+    yield _none("mails after unsubscribing with one click", _later(_by(messages, "email"), left))
+
+
+def _by(messages: Iterable[Message], channel: str) -> list[Message]:
+    return [message for message in messages if message.channel == channel]
 
 
 def _agreed(message: Message) -> bool:
@@ -125,11 +132,11 @@ def _is_day(message: Message, at: datetime) -> bool:
     return NOT_BEFORE <= at.astimezone(ZoneInfo(message.person.time_zone)).hour < NOT_FROM
 
 
-def _most_in_a_week(messages: Iterable[Message], days: Days) -> int:
+def _most_in_a_week(messages: Iterable[Message], business_at: Callable[[datetime], datetime]) -> int:
     times: defaultdict[str, list[datetime]] = defaultdict(list)
     last: dict[tuple[str, str], datetime] = {}
     for message in sorted(messages, key=lambda message: message.at):
-        at, place = days.at(message.at), (message.person.id, message.channel)
+        at, place = business_at(message.at), (message.person.id, message.channel)
         if place not in last or at - last[place] > _ONE_SEND:
             times[message.person.id].append(at)
         last[place] = at
@@ -144,12 +151,12 @@ def _later(messages: Iterable[Message], since: Mapping[str, datetime]) -> list[M
 
 def _coupons(found: Findings) -> Iterator[Check]:
     codes: defaultdict[str, set[str]] = defaultdict(set)
-    for message in found.postbag.messages:
+    for message in found.messages:
         codes[message.person.id].add(message.code or "none")
     distinct = {code for each in codes.values() for code in each}
     yield _equal("codes in people's hands", f"{len(distinct):,}", f"{found.ledger.published - _in_no_hands(found):,}")
     several = [person for person, each in codes.items() if len(each) > 1]
-    yield _none("people with two codes, over all steps and channels", several)
+    yield _none("people with two codes, over all channels", several)
     yield _equal(
         "one code at many tills at once",
         f"{found.race.sold} sold, {found.race.refused} refused",
@@ -171,6 +178,7 @@ def _in_no_hands(found: Findings) -> int:
 def _accounts(found: Findings) -> Iterator[Check]:
     everybody = found.ledger.count(step=STEPS[0])
     yield _equal("everybody selected has an outcome", f"{everybody:,}", f"{found.forecast.audience:,}")
+    yield _equal("the job", found.ledger.report.state, "done")
     foretold, happened = _left_out_by_preview(found.forecast), _left_out(found.first_plan)
     yield Check(
         promise="the preview foretold who is left out, and why",

@@ -18,7 +18,8 @@ from gateway.storage.database import Database, Transaction
 
 _QUARTER: Final = timedelta(minutes=15)
 _PATIENCE_S: Final = 30.0
-_POLL_S: Final = 0.03
+_SHORTEST_S: Final = 0.03
+_LONGEST_S: Final = 0.25
 
 
 class Days:
@@ -53,7 +54,7 @@ class Days:
             await self._settle(status)
 
     async def _settle(self, status: Status) -> None:
-        before, since_s = None, time.monotonic()
+        before, since_s, pause_s = None, time.monotonic(), _SHORTEST_S
         while True:
             now, left = await self._db.read(_left)
             status.update(_told(now, left))
@@ -64,7 +65,8 @@ class Days:
                 before, since_s = left, time.monotonic()
             elif time.monotonic() - since_s > _PATIENCE_S:
                 raise GatewayFailed(f"nothing has moved for {_PATIENCE_S:.0f} s: {left}\n{last_words(self._house)}")
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LONGEST_S)
 
     async def now(self) -> datetime:
         now, _ = await self._db.read(_left)

@@ -28,7 +28,7 @@ pepper = "file:keys/pepper.key"
 1 = "file:keys/1.key"
 
 [worker]
-poll_s = 0.05
+poll_s = 0.1
 
 # The receivers are on this machine; channels reach nothing private unless it is named here.
 [egress]
@@ -58,7 +58,7 @@ allow_http = true
 
 [channels.postal]
 sender_name = "Example Records"
-sender_address = ["Via dell'Esempio 1", "00100 Roma RM"]
+sender_address = ["Via dell’Esempio 1", "00100 Roma RM"]
 sender_country = "IT"
 qr_base_url = "https://coupon.records.example"
 time_zone = "Europe/Rome"

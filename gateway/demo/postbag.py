@@ -112,9 +112,15 @@ def _owners(people: Iterable[Person]) -> dict[str, Person]:
     """Whose each address is; a push subscription goes by the id of its device."""
     owners: dict[str, Person] = {}
     for person in people:
-        known = [person.email and person.email.casefold(), person.phone, *person.devices]
+        known = [person.email and _in_ascii(person.email), person.phone, *person.devices]
         owners |= {address: person for address in known if address}
     return owners
+
+
+def _in_ascii(email: str) -> str:
+    """As it travels: the domain in A-labels."""
+    local, _, domain = email.casefold().rpartition("@")
+    return f"{local}@{domain.encode('idna').decode('ascii')}"
 
 
 def _text(mail: Mail) -> str:

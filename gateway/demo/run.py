@@ -16,7 +16,7 @@ from gateway.demo.days import Days
 from gateway.demo.house import House, NotOurs, furnish, make_house, write_secret
 from gateway.demo.people import people
 from gateway.demo.postbag import Postbag
-from gateway.demo.receivers.processes import ReceiverFailed, running
+from gateway.demo.receivers.processes import Receiver, ReceiverFailed, running
 from gateway.demo.receivers.twilio import ACCOUNT_SID, AUTH_TOKEN
 from gateway.demo.scenes import Stage, play
 from gateway.demo.serving import GatewayFailed, serving
@@ -63,13 +63,14 @@ async def _demo(folder: Path) -> bool:
     """Whether everything that was received agrees with the ledger."""
     began_s = time.monotonic()
     house, console = make_house(folder), terminal()
-    console.rule("[bold]Risveglio: waking sleeping customers, three days in half a minute", align="left")
+    console.rule("[bold]Risveglio wakes sleeping customers", align="left")
     async with AsyncExitStack() as stack:
-        smtp = await stack.enter_async_context(running("smtp", house.received / "smtp"))
-        twilio = await stack.enter_async_context(running("twilio", house.received / "twilio"))
-        key = f"--vapid-key={house.vapid.public_key}"
-        push = await stack.enter_async_context(running("push", house.received / "push", key))
-        for receiver, protocol in ((smtp, "SMTP"), (twilio, "Twilio's HTTP API"), (push, "Web Push, which it decrypts")):
+        smtp, twilio, push = await _receivers(stack, house)
+        for receiver, protocol in (
+            (smtp, "SMTP"),
+            (twilio, "Twilio's HTTP API"),
+            (push, "Web Push, which it decrypts"),
+        ):
             line(console, receiver.name, f"port {receiver.port}, process {receiver.process.pid}: {protocol}")
         furnish(house, smtp_port=smtp.port, twilio_url=twilio.url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN)
         timeout = aiohttp.ClientTimeout(total=_ANSWER_WITHIN_S)
@@ -94,6 +95,20 @@ async def _demo(folder: Path) -> bool:
         agree = await play(stage)
     line(console, "took", f"{time.monotonic() - began_s:.0f} s")
     return agree
+
+
+async def _receivers(stack: AsyncExitStack, house: House) -> list[Receiver]:
+    """All at once: what takes time is Python's own start, once for each."""
+    calls = (
+        running("smtp", house.received / "smtp"),
+        running("twilio", house.received / "twilio"),
+        running("push", house.received / "push", f"--vapid-key={house.vapid.public_key}"),
+    )
+    started = await asyncio.gather(*map(stack.enter_async_context, calls), return_exceptions=True)
+    for fault in started:
+        if isinstance(fault, BaseException):
+            raise fault
+    return [receiver for receiver in started if isinstance(receiver, Receiver)]
 
 
 async def _token(house: House, db: Database) -> str:

@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -12,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gateway.demo import paper, story
 from gateway.demo.bulk import write_bulk
-from gateway.demo.campaign import STEPS, job, offer
+from gateway.demo.campaign import job, offer
 from gateway.demo.cdnow.purchases import load
 from gateway.demo.checks import Check, Findings, checks
 from gateway.demo.customers import Customers, Race, Use, mistyped
@@ -23,6 +25,7 @@ from gateway.demo.page import write_page
 from gateway.demo.paper import Mailing
 from gateway.demo.people import Person
 from gateway.demo.postbag import Message, Postbag
+from gateway.demo.sheets import CHANNELS, check_sheet, dollars, forecast_sheet, report_sheets, wave_sheet
 from gateway.demo.shop import Forecast, Shop, Unexpected
 from gateway.storage.database import Database
 
@@ -38,7 +41,8 @@ END: Final = datetime(1998, 7, 10, 12, tzinfo=UTC)
 TILLS: Final = 12
 FAREWELLS: Final = 10
 
-_REPORTED_WITHIN_S: Final = 15.0
+_OVER_WITHIN_S: Final = 15.0
+_POLL_S: Final = 0.2
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -67,13 +71,14 @@ async def play(stage: Stage) -> bool:
     await _reminders(stage)
     await _last_calls(stage)
     await _paper_arrives(stage, mailing)
-    await _reported(stage.postbag)
+    await _over(stage, job_id)
     ledger = await _ledger(stage, job_id)
     found = checks(
         Findings(
-            postbag=stage.postbag,
+            messages=stage.postbag.messages,
+            reports=stage.postbag.reports(),
             ledger=ledger,
-            days=stage.days,
+            business_at=stage.days.at,
             uses=stage.customers.uses,
             farewells=stage.customers.farewells,
             forecast=forecast,
@@ -102,7 +107,7 @@ async def _import(stage: Stage) -> None:
         for kind in kinds:
             file = getattr(files, kind)
             task = progress.add_task(kind, total=file.lines)
-            taken = await stage.shop.take_in(kind, file, lambda lines, task=task: progress.advance(task, lines))
+            taken = await stage.shop.take_in(kind, file, partial(progress.advance, task))
             if taken.errors or taken.written != file.lines:
                 first = taken.errors[0].detail if taken.errors else "lines are missing"
                 raise Unexpected(f"{kind}: {taken.written} of {file.lines} lines written: {first}")
@@ -120,7 +125,7 @@ async def _preview(stage: Stage) -> Forecast:
     story.line(stage.console, "whom", "bought for $15 or more in all, and nothing for 180 days")
     story.line(stage.console, "what", "15% off for 72 hours; a reminder at 18:00; a last call 18 hours before the end")
     story.line(stage.console, "how", "e-mail first, then SMS, push, post; in English, Italian, Russian")
-    story.show(stage.console, story.forecast_table(forecast))
+    story.show(stage.console, forecast_sheet(forecast))
     return forecast
 
 
@@ -146,7 +151,7 @@ def _told(messages: list[Message]) -> str:
 async def _print(stage: Stage, job_id: str) -> Mailing:
     """Export the cards, let somebody object in the meantime, and hand the files over to the print shop."""
     console = stage.console
-    story.chapter(console, BEGIN, "Those who have only a letter box")
+    story.chapter(console, BEGIN, "Those who are reached by post alone")
     [gathered] = await stage.shop.batches(job_id)
     with console.status("setting the cards …"):
         batch = await paper.export(stage.shop, gathered)
@@ -155,7 +160,9 @@ async def _print(stage: Stage, job_id: str) -> Mailing:
     objector = next(piece for piece in pieces if piece.sequence is not None)
     await stage.shop.withdraw(objector.person.id, "postal", await stage.days.now())
     handed = await stage.shop.hand_over(batch.id)
-    story.line(console, "batch", f"{printed.pages} cards, mailed on {handed.batch.mailing_at.day} July, delivered on the 6th")
+    story.line(
+        console, "batch", f"{printed.pages} cards, mailed on {handed.batch.mailing_at.day} July, delivered on the 6th"
+    )
     for path in printed.files:
         story.line(console, "", f"{path.name}  {path.stat().st_size / 1024:,.0f} kB")
     pulled = ", ".join(f"no. {sequence}" for sequence in handed.pull)
@@ -165,9 +172,11 @@ async def _print(stage: Stage, job_id: str) -> Mailing:
 
 async def _morning(stage: Stage) -> None:
     await stage.days.until(AFTER_FIRST)
-    story.chapter(stage.console, AFTER_FIRST, "Nobody was woken up")
+    story.chapter(stage.console, AFTER_FIRST, "The others, when it is day where they live")
     fresh = stage.postbag.collect()
-    story.show(stage.console, story.wave_table("What had to wait for nine o'clock", fresh, stage.days))
+    story.show(
+        stage.console, wave_sheet("Busy mailboxes, mornings, and first reminders in the east", fresh, stage.days)
+    )
 
 
 async def _first_uses(stage: Stage) -> Race:
@@ -177,7 +186,9 @@ async def _first_uses(stage: Stage) -> Race:
     visits = await customers.click(messages, 0.25)
     story.line(console, "clicks", f"{visits.clicks:,} links followed to the shop, {visits.astray} led elsewhere")
     race = await customers.race(min(messages, key=lambda message: message.person.id), TILLS)
-    story.line(console, "race", f"one code at {TILLS} tills at the same instant: {race.sold} sold, {race.refused} refused")
+    story.line(
+        console, "race", f"one code at {TILLS} tills at the same instant: {race.sold} sold, {race.refused} refused"
+    )
     uses = await customers.redeem(messages, 0.12, "buys at once", "web")
     _tell_uses(console, uses)
     farewells = await customers.unsubscribe(stage.postbag.of("email"), FAREWELLS)
@@ -192,7 +203,7 @@ async def _first_uses(stage: Stage) -> Race:
 def _tell_uses(console: Console, uses: list[Use]) -> None:
     stopped = sum(use.cancelled_sends for use in uses)
     story.line(
-        console, "coupons", f"{len(uses):,} redeemed for {story.dollars(uses)}; {stopped} waiting messages stopped by it"
+        console, "coupons", f"{len(uses):,} redeemed for {dollars(uses)}; {stopped} waiting messages stopped by it"
     )
 
 
@@ -200,7 +211,16 @@ async def _reminders(stage: Stage) -> None:
     await stage.days.until(AFTER_REMINDER)
     story.chapter(stage.console, AFTER_REMINDER, "The reminder, at six in the evening")
     fresh = stage.postbag.collect()
-    story.show(stage.console, story.wave_table("For all who have not redeemed", fresh, stage.days))
+    story.show(stage.console, wave_sheet("For all who have not redeemed", fresh, stage.days))
+    gone = {farewell.person.id for farewell in stage.customers.farewells}
+    still = {message.person.id: message.channel for message in fresh if message.person.id in gone}
+    names = ", ".join(sorted({CHANNELS[channel] for channel in still.values()}))
+    story.line(
+        stage.console,
+        "farewells",
+        f"of the {len(gone)} who unsubscribed from mail, {len(gone) - len(still)} got nothing more"
+        + (f"; {len(still)} go on by {names}, which they still allow" if still else ""),
+    )
     _tell_uses(stage.console, await stage.customers.redeem(fresh, 0.06, "buys after the reminder", "web"))
 
 
@@ -208,7 +228,7 @@ async def _last_calls(stage: Stage) -> None:
     await stage.days.until(AFTER_LAST_CALL)
     story.chapter(stage.console, AFTER_LAST_CALL, "The last call, 18 hours before each code ends")
     fresh = stage.postbag.collect()
-    story.line(stage.console, "sent", f"{_told(fresh)}; nobody gets a third SMS in a week")
+    story.line(stage.console, "sent", f"{_told(fresh)}; a third SMS in a week goes to nobody, a push instead to some")
     _tell_uses(stage.console, await stage.customers.redeem(fresh, 0.03, "buys in the end", "web"))
     await stage.days.until(AFTER_CODES)
     stage.postbag.collect()
@@ -231,41 +251,46 @@ async def _paper_arrives(stage: Stage, mailing: Mailing) -> None:
     stage.postbag.collect()
 
 
-async def _reported(postbag: Postbag) -> None:
-    """Let the provider's last reports come in; whether all are here is for the checks to say."""
-    expected = 2 * len(postbag.of("sms"))
-    for _ in range(int(_REPORTED_WITHIN_S / 0.1)):
-        if len(postbag.reports()) >= expected:
+async def _over(stage: Stage, job_id: str) -> None:
+    """Wait for the job's end and the provider's last reports; whether all are here is for the checks to say."""
+    reports = 2 * len(stage.postbag.of("sms"))
+    for _ in range(int(_OVER_WITHIN_S / _POLL_S)):
+        job = await stage.shop.job(job_id)
+        if job.state == "done" and len(stage.postbag.reports()) >= reports:
             return
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(_POLL_S)
 
 
 async def _report(stage: Stage, ledger: Ledger, found: Sequence[Check]) -> None:
     console, uses, messages = stage.console, stage.customers.uses, stage.postbag.messages
     story.chapter(console, None, "The report")
-    tables = story.tables(ledger, uses, messages)
-    for table in tables:
-        story.show(console, table)
-    story.check_table(console, found)
+    sheets = [*report_sheets(ledger, uses, messages), check_sheet(found)]
+    for sheet in sheets:
+        story.show(console, sheet)
     folder = stage.house.folder
     (folder / "report.json").write_bytes(await stage.shop.report_file(ledger.report.id, "json"))
     (folder / "report.csv").write_bytes(await stage.shop.report_file(ledger.report.id, "csv"))
-    write_page(folder / "report.html", ledger, tables, found, messages)
+    write_page(folder / "report.html", ledger, sheets, messages)
 
 
 def _where_to_look(stage: Stage, mailing: Mailing) -> None:
     console, house = stage.console, stage.house
-    [pdf, *_] = mailing.printed.files
     story.chapter(console, None, "Where to look")
     places = {
         "report": house.folder / "report.html",
-        "cards": pdf,
+        "cards": mailing.printed.files[0].parent,
         "mails": house.received / "smtp" / "mail",
         "SMS, pushes": house.received,
         "database": house.database,
         "log": house.log,
     }
     for what, path in places.items():
-        story.line(console, what, str(path))
-    story.line(console, "the API", f"risveglio serve --config {house.config}")
-    story.line(console, "", f"then {house.url}/schema; the key is in {house.token}")
+        story.line(console, what, _near(path))
+    story.line(console, "the API", f"risveglio serve --config {_near(house.config)}")
+    story.line(console, "", f"then {house.url}/schema, with the API key in {_near(house.token)}")
+
+
+def _near(path: Path) -> str:
+    """From the working directory, where it is in there."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

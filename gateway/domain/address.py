@@ -33,7 +33,7 @@ def normalise(given: AddressInput) -> PlaceToReach:
 
 def _email(given: AddressInput) -> PlaceToReach:
     try:
-        parsed = validate_email(given.value, check_deliverability=False, test_environment=True)
+        parsed = validate_email(given.value, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError as error:
         raise BadAddress(f"value: not an e-mail address: {_first_sentence(error)}") from None
     # The local part is case-sensitive on paper and nowhere else: two spellings are one person.

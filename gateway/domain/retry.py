@@ -13,5 +13,5 @@ def backoff(retry: Retry, tries: int, chance: float) -> timedelta | None:
     """
     if tries >= retry.attempts:
         return None
-    full: timedelta = min(retry.first * float(2 ** (tries - 1)), retry.longest)
-    return full * (0.5 + chance / 2)
+    full_s = min(retry.first.total_seconds() * 2.0 ** (tries - 1), retry.longest.total_seconds())
+    return timedelta(seconds=full_s * (0.5 + chance / 2))

@@ -51,6 +51,11 @@ class RenderFailure(Struct, frozen=True, kw_only=True, tag=True):
     name: str | None = None
     line: int | None = None
 
+    @property
+    def was_tried(self) -> bool:
+        """False where nothing is known against this message: it may be rendered again."""
+        return self.code != "render-abandoned"
+
     def told(self) -> str:
         """The code as the ledger keeps it, with the value that is missing: `missing-value:vars.city`."""
         return f"{self.code}:{self.name}" if self.name else self.code

@@ -66,9 +66,10 @@ def claim(
     if not rows:
         return 0
     job_of = jobs.by_ids(tx, {row.job_id for row in rows})
-    moves = _decide(tx, installation, channel, rows, job_of, now.business)
+    entry_of = entries.get(tx, [SendKey(*row[:5]).entry for row in rows])
+    moves = _decide(tx, installation, channel, rows, job_of, entry_of, now.business)
     taken = [move.key for move in moves if move.then is State.CLAIMED]
-    _publish(tx, installation, channel, taken, job_of, now.business)
+    _publish(tx, installation, channel, taken, job_of, entry_of, now.business)
     if installation.channels[channel].batched:
         _apply(tx, installation, _into_batches(tx, installation, moves, now.business), now.business)
         return len(rows)
@@ -87,12 +88,12 @@ def _decide(
     channel: str,
     rows: Sequence[Record],
     job_of: Mapping[int, Job],
+    entry_of: Mapping[EntryKey, Record],
     now: datetime,
 ) -> list[Move]:
     ids = list({row.recipient_id for row in rows})
     known = facts.known(tx, ids, spends_after=spends_after(installation, now))
     keys = [SendKey(*row[:5]) for row in rows]
-    entry_of = entries.get(tx, [key.entry for key in keys])
     clicked = _clicked(tx, job_of, keys)
     return [
         _move(
@@ -191,15 +192,15 @@ def _publish(
     channel: str,
     taken: Sequence[SendKey],
     job_of: Mapping[int, Job],
+    entry_of: Mapping[EntryKey, Record],
     now: datetime,
 ) -> None:
     """Give a code to each entry whose message shows one and that has none yet."""
     showing = [key.entry for key in taken if channel in job_of[key.job_id].spec.steps[key.step].uses_coupon]
     starts = now + _on_the_way(installation, channel)
-    missing = [key for key, row in entries.get(tx, showing).items() if row.code is None]
+    missing = [key for key in showing if entry_of[key].code is None]
     # Two equal codes are next to impossible; whoever loses that draw draws again.
-    while missing:
-        coupons.add(tx, [_coupon(key, job_of[key.job_id], now, starts) for key in missing])
+    while coupons.add(tx, [_coupon(key, job_of[key.job_id], now, starts) for key in missing]) < len(missing):
         missing = [key for key, row in entries.get(tx, missing).items() if row.code is None]
 
 

@@ -18,5 +18,7 @@ def record(tx: Transaction, installation: Installation, rows: Sequence[ConsentRo
     locks.lock_shards(tx, {shard_of(id) for id, _ in withdrawals})
     now = clock.now(tx).business
     consents.add(tx, known, actor, now)
-    withdraw(tx, installation, {(id, row.channel, row.purpose) for id, row in withdrawals}, now)
+    # A withdrawal that arrives late may be older than the grant that holds: it is history, and stops nothing.
+    asked = {(id, row.channel, row.purpose) for id, row in withdrawals}
+    withdraw(tx, installation, consents.refused(tx, asked), now)
     return [None if row.recipient in ids else f"no recipient {row.recipient}" for row in rows]

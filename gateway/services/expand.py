@@ -15,7 +15,7 @@ from gateway.services.people import BadRecipient, prepare_page
 from gateway.services.planning import Candidate, Planned, plan_step
 from gateway.services.rules import spends_after
 from gateway.storage import audience as audiences
-from gateway.storage import clock, entries, facts, jobs, recipients, sends
+from gateway.storage import clock, entries, facts, jobs, locks, recipients, sends
 from gateway.storage.database import Transaction
 from gateway.storage.entries import NewEntry
 from gateway.storage.facts import Known
@@ -139,6 +139,8 @@ def _named(
     *,
     create: bool,
 ) -> Page:
+    if create and any(person.profile is not None for person in named):
+        locks.lock_addresses(tx)
     ids = recipients.ids_of(tx, [person.id for person in named])
     ready, reasons = _newcomers(tx, installation, [person for person in named if person.id not in ids])
     strangers: dict[int, Prepared] = {}

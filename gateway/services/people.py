@@ -7,7 +7,7 @@ import msgspec
 from gateway.domain.address import BadAddress, PlaceToReach, normalise
 from gateway.domain.recipient import MAX_ATTRIBUTES_CHARS, Profile, RecipientInput
 from gateway.services.installation import Installation
-from gateway.storage import clock, recipients
+from gateway.storage import clock, locks, recipients
 from gateway.storage.database import Transaction
 from gateway.storage.recipients import Prepared
 
@@ -65,11 +65,13 @@ def prepare_page(
 
 def put(tx: Transaction, installation: Installation, each: RecipientInput) -> None:
     """Write one recipient, replacing what was known. Raises BadRecipient."""
+    locks.lock_addresses(tx)
     recipients.put(tx, [prepare(tx, installation, each.id, each)], clock.now(tx).business)
 
 
 def put_page(tx: Transaction, page: Sequence[Prepared]) -> list[BadRecipient | None]:
     """Write those of a page that can be written; a reason for each of the others, in their places."""
+    locks.lock_addresses(tx)
     answers = refused(tx, page)
     recipients.put(tx, list(_last_of_each(page, answers)), clock.now(tx).business)
     return answers

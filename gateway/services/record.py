@@ -94,8 +94,9 @@ def close(tx: Transaction, claim: Claim) -> None:
 def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: Sequence[Answered], now: Now) -> None:
     outcomes = [(each.key, address_id, outcome) for each in answered for address_id, outcome in each.outcomes]
     attempts.add(tx, [_attempt(claim, key, address_id, outcome, now.business) for key, address_id, outcome in outcomes])
-    tries = {key: row.tries for key, row in sends.get(tx, [each.key for each in answered]).items()}
-    moves = {each.key: _move(installation, each, tries[each.key], now.business) for each in answered}
+    failed = [each.key for each in answered if all(outcome.failure for _, outcome in each.outcomes)]
+    tries = {key: row.tries for key, row in sends.get(tx, failed).items()}
+    moves = {each.key: _move(installation, each, tries.get(each.key, 0), now.business) for each in answered}
     moved = sends.move(tx, list(moves.values()), now.business, held_by=claim.id)
     moved |= _late(tx, [move for key, move in moves.items() if key not in moved], now.business)
     _settle(tx, installation, [moves[key] for key in moved], now.business)

@@ -1,18 +1,18 @@
 """What is under way at this moment, and when something falls due next: for whoever waits for it."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from gateway.domain.states import State
 from gateway.storage.database import Transaction
 from gateway.storage.tables import attempts, batches, entries, jobs, sends
+from gateway.storage.types import Instant
 
 
 class UnderWay(NamedTuple):
-    """What workers have to do at an instant. Nothing of it is left where `done`."""
+    """What workers have to do at an instant."""
 
     jobs: int
     """Jobs whose audience is still entering."""
@@ -30,25 +30,29 @@ class UnderWay(NamedTuple):
         return not any(self)
 
 
+def _count(*where: ColumnElement[bool]) -> Any:
+    return select(func.count()).where(*where).scalar_subquery()
+
+
+_NOW: Final = bindparam("now", type_=Instant())
+_RUNNING: Final = select(jobs.c.id).where(jobs.c.state == "running")
+_UNDER_WAY: Final = select(
+    _count(jobs.c.state == "running", jobs.c.expanded_at.is_(None), jobs.c.start_at <= _NOW),
+    _count(entries.c.next_at <= _NOW, entries.c.job_id.in_(_RUNNING)),
+    _count(sends.c.due_at <= _NOW),
+    _count(sends.c.state.in_((State.CLAIMED, State.SENDING))),
+    _count(batches.c.state == "closed"),
+)
+
+
 def under_way(tx: Transaction, now: datetime) -> UnderWay:
     """Reads every send: for one job at a time, not for a busy installation."""
-    running = select(jobs.c.id).where(jobs.c.state == "running")
-    return UnderWay(
-        jobs=_count(tx, jobs.c.state == "running", jobs.c.expanded_at.is_(None), jobs.c.start_at <= now),
-        entries=_count(tx, entries.c.next_at <= now, entries.c.job_id.in_(running)),
-        sends=_count(tx, sends.c.due_at <= now),
-        in_flight=_count(tx, sends.c.state.in_((State.CLAIMED, State.SENDING))),
-        batches=_count(tx, batches.c.state == "closed"),
-    )
-
-
-def _count(tx: Transaction, *where: ColumnElement[bool]) -> int:
-    return tx.scalar(select(func.count()).where(*where)) or 0
+    return UnderWay(*tx.execute(_UNDER_WAY, {"now": now}).one())
 
 
 def next_due(tx: Transaction) -> datetime | None:
     """The earliest instant for which a send or the plan of a step is put down."""
-    found: Iterable[datetime | None] = (tx.scalar(select(func.min(at))) for at in (sends.c.due_at, entries.c.next_at))
+    found = [tx.scalar(select(func.min(at))) for at in (sends.c.due_at, entries.c.next_at)]
     return min((at for at in found if at is not None), default=None)
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 
 from gateway.storage.database import Transaction
 from gateway.storage.rows import insert_into
@@ -17,7 +17,10 @@ def all_of_them(tx: Transaction) -> Sequence[Record]:
 
 
 def get(tx: Transaction, channel: str) -> Record | None:
-    return tx.execute(select(channel_states).where(channel_states.c.channel == channel)).one_or_none()
+    return tx.execute(_GET, {"of": channel}).one_or_none()
+
+
+_GET: Final = select(channel_states).where(channel_states.c.channel == bindparam("of"))
 
 
 def is_held(tx: Transaction, channel: str, machine_now: datetime) -> bool:

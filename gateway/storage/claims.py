@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from gateway.domain.words import SendKey
 from gateway.storage.database import Transaction
 from gateway.storage.tables import claims
-from gateway.storage.types import Record
+from gateway.storage.types import Instant, Record
 
 
 def open_claim(
@@ -28,7 +29,12 @@ def open_claim(
 
 def prolong(tx: Transaction, claim_id: int, lease_until: datetime) -> bool:
     """Whether the claim is still ours; its lease then runs until `lease_until`."""
-    return tx.execute(update(claims).where(claims.c.id == claim_id).values(lease_until=lease_until)).rowcount == 1
+    return tx.execute(_PROLONG, {"claim": claim_id, "until": lease_until}).rowcount == 1
+
+
+_PROLONG: Final = (
+    update(claims).where(claims.c.id == bindparam("claim")).values(lease_until=bindparam("until", type_=Instant()))
+)
 
 
 def close(tx: Transaction, claim_id: int) -> None:

@@ -1,7 +1,7 @@
 """The two clocks. Machine time drives leases; business time, which can be moved, everything else."""
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, cast, extract, func, select
 
@@ -18,19 +18,23 @@ class Now(NamedTuple):
     business: datetime
 
 
+_OFFSET: Final = select(func.coalesce(func.max(business_clock.c.offset_us), 0))
+_SERVER_NOW: Final = select(
+    cast(extract("epoch", func.statement_timestamp()) * 1_000_000, BigInteger), _OFFSET.scalar_subquery()
+)
+
+
 def now(tx: Transaction) -> Now:
     """The present, as of this statement: read it after a lock, not before.
 
     On PostgreSQL the server's clock, one for all processes; `now()` there would be the start
     of the transaction, before the wait for the lock.
     """
-    offset = select(func.coalesce(func.max(business_clock.c.offset_us), 0)).scalar_subquery()
     if tx.dialect.name == "sqlite":
         machine = datetime.now(UTC)
-        offset_us = tx.scalar(select(offset)) or 0
+        offset_us = tx.scalar(_OFFSET) or 0
     else:
-        instant_us = cast(extract("epoch", func.statement_timestamp()) * 1_000_000, BigInteger)
-        machine_us, offset_us = tx.execute(select(instant_us, offset)).one()
+        machine_us, offset_us = tx.execute(_SERVER_NOW).one()
         machine = from_us(machine_us)
     return Now(machine, machine + timedelta(microseconds=offset_us))
 

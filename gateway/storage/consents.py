@@ -1,13 +1,13 @@
 """The consent ledger, which only grows, and the state that follows from it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import BigInteger, Text, and_, or_, select
 
 from gateway.domain.consent import Action, ConsentRow, ConsentState, latest
 from gateway.storage.database import Transaction
-from gateway.storage.rows import insert_into, insert_rows
+from gateway.storage.rows import Columns, insert_into, insert_rows, table_of
 from gateway.storage.tables import consent_states, consents
 from gateway.storage.types import Record
 
@@ -64,6 +64,16 @@ def _merge(tx: Transaction, newest: dict[tuple[int, str, str], ConsentState]) ->
             for (id, channel, purpose), state in sorted(newest.items(), key=lambda item: item[0])
         ],
     )
+
+
+def refused(tx: Transaction, keys: Collection[tuple[int, str, str]]) -> set[tuple[int, str, str]]:
+    """Those (recipient, channel, purpose) whose last word is a withdrawal or an objection."""
+    columns: Columns = {"recipient_id": BigInteger(), "channel": Text(), "purpose": Text()}
+    asked = table_of(tx, "asked", columns, list(keys))
+    same = and_(*(consent_states.c[name] == asked.c[name] for name in columns))
+    query = select(*(consent_states.c[name] for name in columns)).join(asked, same)
+    rows = tx.execute(query.where(consent_states.c.action != "granted"))
+    return {(row.recipient_id, row.channel, row.purpose) for row in rows}
 
 
 def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:

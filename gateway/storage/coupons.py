@@ -26,9 +26,12 @@ class NewCoupon(NamedTuple):
 _NAMES = ("job_id", "recipient_id", "run", "offer_id", "code", "valid_from", "valid_until", "published_at")
 
 
-def add(tx: Transaction, rows: Sequence[NewCoupon]) -> None:
-    """Publish codes. An entry that has one already keeps it, and so does whoever holds an equal code."""
-    insert_rows(tx, coupons, _NAMES, [(*row.key, *row[1:]) for row in rows], ignore=True)
+def add(tx: Transaction, rows: Sequence[NewCoupon]) -> int:
+    """Publish codes. An entry that has one already keeps it, and so does whoever holds an equal code.
+
+    Returns how many were published.
+    """
+    return insert_rows(tx, coupons, _NAMES, [(*row.key, *row[1:]) for row in rows], ignore=True)
 
 
 def find(tx: Transaction, code: str, *, lock: bool = False) -> Record | None:

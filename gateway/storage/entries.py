@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, FromClause, SmallInteger, Text, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Executable,
+    FromClause,
+    Select,
+    SmallInteger,
+    Text,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from gateway.domain.words import EntryKey, shard_of
 from gateway.storage.database import Transaction
-from gateway.storage.rows import Columns, insert_rows, table_of
+from gateway.storage.rows import Columns, Values, insert_rows
 from gateway.storage.tables import coupons, entries, jobs
 from gateway.storage.types import Instant, Record
 
@@ -46,14 +59,19 @@ def add(tx: Transaction, rows: Sequence[NewEntry]) -> None:
 
 def present(tx: Transaction, job_id: int, recipient_ids: Sequence[int]) -> set[int]:
     """Those of the recipients who have entered the job already."""
-    asked = table_of(tx, "asked", {"id": BigInteger()}, [(id,) for id in recipient_ids])
-    query = select(entries.c.recipient_id).join(asked, entries.c.recipient_id == asked.c.id)
-    return set(tx.scalars(query.where(entries.c.job_id == job_id)))
+    given = _PEOPLE.given(tx, [(id,) for id in recipient_ids])
+    return set(tx.scalars(_present(tx.dialect.name), given | {"job": job_id}))
 
 
-def _keys(tx: Transaction, keys: Sequence[EntryKey]) -> FromClause:
-    columns: Columns = {"job_id": BigInteger(), "recipient_id": BigInteger(), "run": SmallInteger()}
-    return table_of(tx, "keys", columns, keys)
+_PEOPLE: Final = Values("asked", {"id": BigInteger()})
+
+
+@cache
+def _present(dialect: str) -> Select[tuple[int]]:
+    asked = _PEOPLE.table(dialect)
+    # Not a join: SQLite would read the whole job for it, once for every page.
+    mine = (entries.c.job_id == bindparam("job"), entries.c.recipient_id.in_(select(asked.c.id)))
+    return select(entries.c.recipient_id).where(*mine)
 
 
 def _same(keys: FromClause) -> Any:
@@ -68,13 +86,23 @@ def get(tx: Transaction, keys: Sequence[EntryKey]) -> dict[EntryKey, Record]:
     """Entries with the end of their coupon (`coupon_until`) and whether it was redeemed (`redeemed`)."""
     if not keys:
         return {}
-    asked = _keys(tx, keys)
+    found = tx.execute(_get(tx.dialect.name), _KEYS.given(tx, keys)).all()
+    return {EntryKey(row.job_id, row.recipient_id, row.run): row for row in found}
+
+
+_KEY: Final[Columns] = {"job_id": BigInteger(), "recipient_id": BigInteger(), "run": SmallInteger()}
+_KEYS: Final = Values("keys", _KEY)
+
+
+@cache
+def _get(dialect: str) -> Executable:
+    asked = _KEYS.table(dialect)
     published = (
         (coupons.c.job_id == entries.c.job_id)
         & (coupons.c.recipient_id == entries.c.recipient_id)
         & (coupons.c.run == entries.c.run)
     )
-    query = (
+    return (
         select(
             entries,
             coupons.c.valid_until.label("coupon_until"),
@@ -84,7 +112,6 @@ def get(tx: Transaction, keys: Sequence[EntryKey]) -> dict[EntryKey, Record]:
         .join(asked, _same(asked))
         .outerjoin(coupons, published)
     )
-    return {EntryKey(row.job_id, row.recipient_id, row.run): row for row in tx.execute(query)}
 
 
 _RUNNING = select(jobs.c.id).where(jobs.c.id == entries.c.job_id, jobs.c.state == "running").exists()
@@ -106,50 +133,53 @@ def shards_due(tx: Transaction, now: datetime) -> list[int]:
     return list(tx.scalars(select(entries.c.shard).where(entries.c.next_at <= now, _RUNNING).distinct()))
 
 
-_STEP: Final[Columns] = {
-    "job_id": BigInteger(),
-    "recipient_id": BigInteger(),
-    "run": SmallInteger(),
-    "step": SmallInteger(),
-    "next_at": Instant(),
-}
+_STEPS: Final = Values("plan", {**_KEY, "step": SmallInteger(), "next_at": Instant()})
 
 
 def schedule(tx: Transaction, rows: Sequence[tuple[EntryKey, int, datetime]]) -> None:
     """Set when the step behind `step` is planned, of entries that stand at `step` and wait for nothing else."""
     if not rows:
         return
-    plan = table_of(tx, "plan", _STEP, [(*key, step, next_at) for key, step, next_at in rows])
+    tx.execute(_schedule(tx.dialect.name), _STEPS.given(tx, [(*key, step, next_at) for key, step, next_at in rows]))
+
+
+@cache
+def _schedule(dialect: str) -> Executable:
+    plan = _STEPS.table(dialect)
     waits_for_it = (entries.c.ended.is_(None), entries.c.next_at.is_(None), entries.c.step == plan.c.step)
-    tx.execute(update(entries).where(_same(plan), *waits_for_it).values(next_at=plan.c.next_at))
+    return update(entries).where(_same(plan), *waits_for_it).values(next_at=plan.c.next_at)
 
 
 def enter_step(tx: Transaction, rows: Sequence[tuple[EntryKey, int]]) -> None:
     """Let entries stand at the step that was just planned for them."""
     if not rows:
         return
-    plan = table_of(tx, "plan", _STEP, [(*key, step, None) for key, step in rows])
+    tx.execute(_enter_step(tx.dialect.name), _STEPS.given(tx, [(*key, step, None) for key, step in rows]))
+
+
+@cache
+def _enter_step(dialect: str) -> Executable:
+    plan = _STEPS.table(dialect)
     change = update(entries).where(_same(plan), entries.c.ended.is_(None))
-    tx.execute(change.values(step=plan.c.step, next_at=None))
+    return change.values(step=plan.c.step, next_at=None)
 
 
-_ENDS: Final[Columns] = {
-    "job_id": BigInteger(),
-    "recipient_id": BigInteger(),
-    "run": SmallInteger(),
-    "reason": Text(),
-    "step": SmallInteger(),
-}
+_ENDS: Final = Values("over", {**_KEY, "reason": Text(), "step": SmallInteger()})
 
 
 def end(tx: Transaction, rows: Sequence[tuple[EntryKey, str, int | None]]) -> None:
     """End entries that are not over, each for its reason; those with a step only while they stand at it."""
     if not rows:
         return
-    over = table_of(tx, "over", _ENDS, [(*key, reason, step) for key, reason, step in rows])
+    tx.execute(_end(tx.dialect.name), _ENDS.given(tx, [(*key, reason, step) for key, reason, step in rows]))
+
+
+@cache
+def _end(dialect: str) -> Executable:
+    over = _ENDS.table(dialect)
     here = or_(over.c.step.is_(None), entries.c.step == over.c.step)
     change = update(entries).where(_same(over), entries.c.ended.is_(None), here)
-    tx.execute(change.values(ended=over.c.reason, next_at=None))
+    return change.values(ended=over.c.reason, next_at=None)
 
 
 def active(tx: Transaction, job_id: int, limit: int) -> list[EntryKey]:

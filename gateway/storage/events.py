@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -81,7 +81,10 @@ def forget_parked(tx: Transaction, before: datetime) -> int:
 
 
 def any_parked(tx: Transaction) -> bool:
-    return tx.scalar(select(parked_events.c.id).limit(1)) is not None
+    return tx.scalar(_ANY_PARKED) is not None
+
+
+_ANY_PARKED: Final = select(parked_events.c.id).limit(1)
 
 
 def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Final, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, FromClause, Text, func, select
+from sqlalchemy import BigInteger, Executable, Text, bindparam, func, select
 
 from gateway.domain.caps import Spend
 from gateway.domain.consent import Action
 from gateway.storage.database import Transaction
 from gateway.storage.recipients import Prepared
-from gateway.storage.rows import table_of
+from gateway.storage.rows import Values, table_of
 from gateway.storage.tables import addresses, consent_states, recipients, sends, suppressions
+from gateway.storage.types import Instant
 
 
 class Known(Struct, kw_only=True):
@@ -29,56 +32,53 @@ class Known(Struct, kw_only=True):
 
 def known(tx: Transaction, ids: Sequence[int], *, spends_after: datetime | None) -> Mapping[int, Known]:
     """What is known of these people; slots of the caps only where `spends_after` asks for them."""
-    people = table_of(tx, "people", {"id": BigInteger()}, [(id,) for id in ids])
-    found = _people(tx, people)
-    _add_addresses(tx, people, found)
-    _add_consents(tx, people, found)
+    ask, given = _questions(tx.dialect.name), _PEOPLE.given(tx, [(id,) for id in ids])
+    found = {
+        id: Known(time_zone=time_zone, country=country, erased=bool(erased))
+        for id, time_zone, country, erased in tx.execute(ask.people, given).all()
+    }
+    for id, kind, suppressed in tx.execute(ask.addresses, given).all():
+        found[id].address_kinds.add(kind)
+        if suppressed is None:
+            found[id].usable_kinds.add(kind)
+    for id, purpose, channel, action in tx.execute(ask.consents, given).all():
+        if id in found:
+            found[id].consents.setdefault(purpose, {})[channel] = action
     if spends_after is not None:
-        _add_spends(tx, people, found, spends_after)
+        for id, at, channel, purpose in tx.execute(ask.spends, given | {"after": spends_after}).all():
+            found[id].spends.append(Spend(at, channel, purpose))
     return found
 
 
-def _people(tx: Transaction, people: FromClause) -> dict[int, Known]:
-    query = select(
-        recipients.c.id, recipients.c.time_zone, recipients.c.country, recipients.c.erased_at.is_not(None)
-    ).join(people, recipients.c.id == people.c.id)
-    return {
-        id: Known(time_zone=time_zone, country=country, erased=bool(erased))
-        for id, time_zone, country, erased in tx.execute(query)
-    }
+class _Questions(NamedTuple):
+    people: Executable
+    addresses: Executable
+    consents: Executable
+    spends: Executable
 
 
-def _add_addresses(tx: Transaction, people: FromClause, found: dict[int, Known]) -> None:
+_PEOPLE: Final = Values("asked", {"id": BigInteger()})
+
+
+@cache
+def _questions(dialect: str) -> _Questions:
+    asked = _PEOPLE.table(dialect)
     suppressed = (suppressions.c.kind == addresses.c.kind) & (suppressions.c.hash == addresses.c.hash)
-    query = (
-        select(addresses.c.recipient_id, addresses.c.kind, suppressions.c.hash)
-        .join(people, addresses.c.recipient_id == people.c.id)
-        .outerjoin(suppressions, suppressed)
+    return _Questions(
+        people=select(
+            recipients.c.id, recipients.c.time_zone, recipients.c.country, recipients.c.erased_at.is_not(None)
+        ).join(asked, recipients.c.id == asked.c.id),
+        addresses=select(addresses.c.recipient_id, addresses.c.kind, suppressions.c.hash)
+        .join(asked, addresses.c.recipient_id == asked.c.id)
+        .outerjoin(suppressions, suppressed),
+        consents=select(
+            consent_states.c.recipient_id, consent_states.c.purpose, consent_states.c.channel, consent_states.c.action
+        ).join(asked, consent_states.c.recipient_id == asked.c.id),
+        spends=select(sends.c.recipient_id, sends.c.cap_at, sends.c.channel, sends.c.purpose)
+        .join(asked, sends.c.recipient_id == asked.c.id)
+        .where(sends.c.cap_at > bindparam("after", type_=Instant()))
+        .order_by(sends.c.recipient_id, sends.c.cap_at),
     )
-    for id, kind, hit in tx.execute(query):
-        found[id].address_kinds.add(kind)
-        if hit is None:
-            found[id].usable_kinds.add(kind)
-
-
-def _add_consents(tx: Transaction, people: FromClause, found: dict[int, Known]) -> None:
-    query = select(
-        consent_states.c.recipient_id, consent_states.c.purpose, consent_states.c.channel, consent_states.c.action
-    ).join(people, consent_states.c.recipient_id == people.c.id)
-    for id, purpose, channel, action in tx.execute(query):
-        if id in found:
-            found[id].consents.setdefault(purpose, {})[channel] = action
-
-
-def _add_spends(tx: Transaction, people: FromClause, found: dict[int, Known], after: datetime) -> None:
-    query = (
-        select(sends.c.recipient_id, sends.c.cap_at, sends.c.channel, sends.c.purpose)
-        .join(people, sends.c.recipient_id == people.c.id)
-        .where(sends.c.cap_at > after)
-        .order_by(sends.c.recipient_id, sends.c.cap_at)
-    )
-    for id, at, channel, purpose in tx.execute(query):
-        found[id].spends.append(Spend(at, channel, purpose))
 
 
 def of_strangers(tx: Transaction, strangers: Mapping[int, Prepared]) -> dict[int, Known]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from gateway.domain.audience import Audience
 from gateway.domain.job import JobSpec
@@ -38,6 +38,7 @@ class Job(Struct, frozen=True, kw_only=True):
 
 
 _SELECT = select(jobs, offers.c.body.label("offer")).outerjoin(offers, jobs.c.offer_id == offers.c.id)
+_BY_IDS = _SELECT.where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def add(
@@ -78,7 +79,7 @@ def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Job]:
     wanted = set(ids)
     if not wanted:
         return {}
-    return {row.id: _job(row) for row in tx.execute(_SELECT.where(jobs.c.id.in_(wanted)))}
+    return {row.id: _job(row) for row in tx.execute(_BY_IDS, {"ids": list(wanted)})}
 
 
 def page(tx: Transaction, before: int | None, limit: int) -> list[Job]:

@@ -34,9 +34,18 @@ def try_lock_shard(tx: Transaction, shard: int) -> bool:
     return bool(tx.scalar(select(func.pg_try_advisory_xact_lock(_SHARDS, shard))))
 
 
+def lock_addresses(tx: Transaction) -> None:
+    """Waits for the one lock under which addresses change hands: who looks first is who has it."""
+    if tx.dialect.name != "sqlite":
+        tx.execute(select(func.pg_advisory_xact_lock(_NAMES, _number("addresses"))))
+
+
 def try_lock_name(tx: Transaction, name: str) -> bool:
     """Takes a lock named by a text, if it is free at this moment. Two names may share one, rarely."""
     if tx.dialect.name == "sqlite":
         return True
-    number = int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), signed=True)
-    return bool(tx.scalar(select(func.pg_try_advisory_xact_lock(_NAMES, number))))
+    return bool(tx.scalar(select(func.pg_try_advisory_xact_lock(_NAMES, _number(name)))))
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), signed=True)

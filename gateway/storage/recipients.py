@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Text, bindparam, delete, select, update
+from sqlalchemy import BigInteger, Executable, Text, bindparam, delete, select, update
 
 from gateway.domain.address import PlaceToReach
 from gateway.domain.recipient import Profile
 from gateway.storage.database import Transaction
-from gateway.storage.rows import insert_into, insert_rows, table_of
+from gateway.storage.rows import Values, insert_into, insert_rows, table_of
 from gateway.storage.tables import addresses, recipients, suppressions
 from gateway.storage.types import Record
 
@@ -123,8 +124,17 @@ def _is_primary(each: Prepared, place: PlaceToReach) -> bool:
 
 def profiles(tx: Transaction, ids: Sequence[int]) -> dict[int, Record]:
     """What templates may show of each recipient."""
-    wanted = table_of(tx, "wanted", {"id": BigInteger()}, [(id,) for id in ids])
-    query = select(
+    found = tx.execute(_profiles(tx.dialect.name), _WANTED.given(tx, [(id,) for id in ids])).all()
+    return {row.id: row for row in found}
+
+
+_WANTED: Final = Values("wanted", {"id": BigInteger()})
+
+
+@cache
+def _profiles(dialect: str) -> Executable:
+    wanted = _WANTED.table(dialect)
+    return select(
         recipients.c.id,
         recipients.c.external_id,
         recipients.c.name,
@@ -133,22 +143,26 @@ def profiles(tx: Transaction, ids: Sequence[int]) -> dict[int, Record]:
         recipients.c.country,
         recipients.c.attributes,
     ).join(wanted, recipients.c.id == wanted.c.id)
-    return {row.id: row for row in tx.execute(query)}
 
 
 def live_addresses(tx: Transaction, ids: Sequence[int], kind: str) -> dict[int, list[Record]]:
     """The addresses of `kind` that may be used, primary first; suppressed ones are left out."""
-    wanted = table_of(tx, "wanted", {"id": BigInteger()}, [(id,) for id in ids])
+    found: dict[int, list[Record]] = {}
+    given = _WANTED.given(tx, [(id,) for id in ids]) | {"of": kind}
+    for row in tx.execute(_live_addresses(tx.dialect.name), given).all():
+        found.setdefault(row.recipient_id, []).append(row)
+    return found
+
+
+@cache
+def _live_addresses(dialect: str) -> Executable:
+    wanted = _WANTED.table(dialect)
     suppressed = select(suppressions.c.hash).where(
         (suppressions.c.kind == addresses.c.kind) & (suppressions.c.hash == addresses.c.hash)
     )
-    query = (
+    return (
         select(addresses.c.id, addresses.c.recipient_id, addresses.c.kind, addresses.c.value, addresses.c.data)
         .join(wanted, addresses.c.recipient_id == wanted.c.id)
-        .where(addresses.c.kind == kind, ~suppressed.exists())
+        .where(addresses.c.kind == bindparam("of", type_=Text()), ~suppressed.exists())
         .order_by(addresses.c.recipient_id, addresses.c.is_primary.desc(), addresses.c.id)
     )
-    found: dict[int, list[Record]] = {}
-    for row in tx.execute(query):
-        found.setdefault(row.recipient_id, []).append(row)
-    return found

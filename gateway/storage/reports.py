@@ -92,13 +92,13 @@ def _sent_to_redeemers(job_id: int) -> Subquery:
     """
     accepted_at = (
         select(func.min(attempts.c.at))
-        .where(_same_send(attempts.c), attempts.c.channel == sends.c.channel, attempts.c.outcome == "accepted")
+        .where(_same_send(attempts.c, attempts.c), attempts.c.outcome == "accepted")
         .scalar_subquery()
     )
     mailed_at = (
         select(func.min(batches.c.mailing_at))
         .join(batch_items, batch_items.c.batch_id == batches.c.id)
-        .where(_same_send(batch_items.c), batches.c.channel == sends.c.channel, batches.c.handed_over_at.is_not(None))
+        .where(_same_send(batches.c, batch_items.c), batches.c.handed_over_at.is_not(None))
         .scalar_subquery()
     )
     known_at = func.coalesce(accepted_at, mailed_at)
@@ -117,5 +117,7 @@ def _sent_to_redeemers(job_id: int) -> Subquery:
     )
 
 
-def _same_send(columns: Any) -> ColumnElement[bool]:
-    return and_(*(columns[name] == sends.c[name] for name in (*_ENTRY, "step")))
+def _same_send(of_channel: Any, of_entry: Any) -> ColumnElement[bool]:
+    """Whether the columns are about the send: its job and channel, and its entry and step."""
+    same = [of_channel[name] == sends.c[name] for name in ("job_id", "channel")]
+    return and_(*same, *(of_entry[name] == sends.c[name] for name in (*_ENTRY, "step")))

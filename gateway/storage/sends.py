@@ -2,19 +2,23 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     ColumnElement,
+    Executable,
     FromClause,
     SmallInteger,
     Text,
     and_,
+    bindparam,
     case,
     func,
     literal,
+    literal_column,
     select,
     tuple_,
     update,
@@ -23,7 +27,7 @@ from sqlalchemy import (
 from gateway.domain.states import MOVES, State
 from gateway.domain.words import SHARDS, EntryKey, SendKey, shard_of
 from gateway.storage.database import Transaction
-from gateway.storage.rows import Columns, insert_rows, table_of
+from gateway.storage.rows import Columns, Values, insert_rows, table_of
 from gateway.storage.tables import entries, sends
 from gateway.storage.types import Instant, Record
 
@@ -39,8 +43,24 @@ _KEY: Final[Columns] = {
     "channel": Text(),
 }
 
-# Deferring leaves a send queued: that is no move, and allowed.
-_LEGAL: Final = [(now, then) for now, targets in MOVES.items() for then in targets] + [(State.QUEUED, State.QUEUED)]
+_KEYS: Final = Values("keys", _KEY)
+
+_MOVES: Final = Values(
+    "plan",
+    {
+        **_KEY,
+        "then": Text(),
+        "due_at": Instant(),
+        "reason": Text(),
+        "keep_cap": Boolean(),
+        "cap_at": Instant(),
+        "claim_id": BigInteger(),
+        "spent": SmallInteger(),
+    },
+)
+
+_NOW: Final = bindparam("now", type_=Instant())
+_HOLDER: Final = bindparam("holder", type_=BigInteger())
 
 
 class NewSend(NamedTuple):
@@ -107,20 +127,18 @@ def move(tx: Transaction, moves: Sequence[Move], now: datetime, *, held_by: int 
     """
     if not moves:
         return set()
-    columns: Columns = {
-        **_KEY,
-        "then": Text(),
-        "due_at": Instant(),
-        "reason": Text(),
-        "keep_cap": Boolean(),
-        "cap_at": Instant(),
-        "claim_id": BigInteger(),
-        "spent": SmallInteger(),
-    }
-    plan = table_of(tx, "plan", columns, [(*row.key, *row[1:]) for row in moves])
-    change = update(sends).where(_same(plan), tuple_(sends.c.state, plan.c.then).in_(_LEGAL))
+    given = _MOVES.given(tx, [(*row.key, *row[1:]) for row in moves]) | {"now": now}
     if held_by is not None:
-        change = change.where(sends.c.claim_id == held_by)
+        given["holder"] = held_by
+    return {SendKey(*row) for row in tx.execute(_move(tx.dialect.name, held_by is not None), given).all()}
+
+
+@cache
+def _move(dialect: str, is_held: bool) -> Executable:
+    plan = _MOVES.table(dialect)
+    change = update(sends).where(_same(plan), _is_legal(plan.c.then))
+    if is_held:
+        change = change.where(sends.c.claim_id == _HOLDER)
     change = change.values(
         state=plan.c.then,
         due_at=plan.c.due_at,
@@ -128,31 +146,49 @@ def move(tx: Transaction, moves: Sequence[Move], now: datetime, *, held_by: int 
         cap_at=case((plan.c.keep_cap, sends.c.cap_at), else_=plan.c.cap_at),
         claim_id=plan.c.claim_id,
         tries=sends.c.tries + plan.c.spent,
-        changed_at=now,
+        changed_at=_NOW,
     )
-    return {SendKey(*row) for row in tx.execute(change.returning(*_key_columns()))}
+    return change.returning(*_key_columns())
+
+
+def _is_legal(then: ColumnElement[str]) -> ColumnElement[bool]:
+    """The table of moves. Deferring leaves a send queued: that is no move, and allowed."""
+    steps = [(now, after) for now, targets in MOVES.items() for after in targets] + [(State.QUEUED, State.QUEUED)]
+    # Written out: a list in a parameter would be taken apart anew for every call.
+    return (sends.c.state + ">" + then).in_([literal_column(f"'{now}>{after}'") for now, after in sorted(steps)])
 
 
 def start(tx: Transaction, keys: Sequence[SendKey], claim_id: int, now: datetime) -> set[SendKey]:
     """Of the claim's sends, those that may go out now: still claimed, not cancelled meanwhile."""
-    asked = _keys(tx, keys)
-    change = update(sends).where(_same(asked), sends.c.state == State.CLAIMED, sends.c.claim_id == claim_id)
-    change = change.values(state=State.SENDING, changed_at=now)
-    return {SendKey(*row) for row in tx.execute(change.returning(*_key_columns()))}
+    given = _KEYS.given(tx, keys) | {"holder": claim_id, "now": now}
+    return {SendKey(*row) for row in tx.execute(_start(tx.dialect.name), given).all()}
+
+
+@cache
+def _start(dialect: str) -> Executable:
+    change = update(sends).where(
+        _same(_KEYS.table(dialect)), sends.c.state == State.CLAIMED, sends.c.claim_id == _HOLDER
+    )
+    return change.values(state=State.SENDING, changed_at=_NOW).returning(*_key_columns())
 
 
 def heads(tx: Transaction, channel: str, now: datetime) -> list[tuple[int, int]]:
     """(lane, shard) with something due on the channel, in the order to serve them: one look at each head."""
-    numbers = table_of(
-        tx,
-        "place",
-        {"lane": SmallInteger(), "shard": SmallInteger()},
-        [(lane, shard) for lane in LANES for shard in range(SHARDS)],
-    )
+    given = _PLACES.given(tx, [(lane, shard) for lane in LANES for shard in range(SHARDS)])
+    found = tx.execute(_heads(tx.dialect.name), given | {"channel": channel, "now": now})
+    return [(lane, shard) for lane, shard in found]
+
+
+_PLACES: Final = Values("place", {"lane": SmallInteger(), "shard": SmallInteger()})
+
+
+@cache
+def _heads(dialect: str) -> Executable:
+    numbers = _PLACES.table(dialect)
     head = (
         select(sends.c.due_at)
         .where(
-            sends.c.channel == channel,
+            sends.c.channel == bindparam("channel", type_=Text()),
             sends.c.shard == numbers.c.shard,
             sends.c.lane == numbers.c.lane,
             sends.c.due_at.is_not(None),
@@ -162,8 +198,8 @@ def heads(tx: Transaction, channel: str, now: datetime) -> list[tuple[int, int]]
         .scalar_subquery()
     )
     found = select(numbers.c.lane, numbers.c.shard, head.label("due_at")).subquery("found")
-    query = select(found.c.lane, found.c.shard).where(found.c.due_at <= now)
-    return [(lane, shard) for lane, shard in tx.execute(query.order_by(found.c.lane, found.c.due_at))]
+    query = select(found.c.lane, found.c.shard).where(found.c.due_at <= _NOW)
+    return query.order_by(found.c.lane, found.c.due_at)
 
 
 def due(tx: Transaction, channel: str, lane: int, shard: int, now: datetime, limit: int) -> Sequence[Record]:
@@ -185,22 +221,39 @@ def due(tx: Transaction, channel: str, lane: int, shard: int, now: datetime, lim
         .with_for_update(skip_locked=True)
     )
     one_each: dict[int, Record] = {}
-    for row in tx.execute(query):
+    for row in tx.execute(query).all():
         one_each.setdefault(row.recipient_id, row)
     return list(one_each.values())
 
 
 def get(tx: Transaction, keys: Sequence[SendKey]) -> dict[SendKey, Record]:
-    asked = _keys(tx, keys)
-    return {SendKey(*row[:5]): row for row in tx.execute(_rows().join(asked, _same(asked)))}
+    if not keys:
+        return {}
+    return {SendKey(*row[:5]): row for row in tx.execute(_get(tx.dialect.name), _KEYS.given(tx, keys)).all()}
+
+
+@cache
+def _get(dialect: str) -> Executable:
+    asked = _KEYS.table(dialect)
+    query: Executable = _rows().join(asked, _same(asked))
+    return query
 
 
 def of_entries(tx: Transaction, keys: Sequence[EntryKey], states: Collection[State]) -> Sequence[Record]:
     """The sends of these entries that are in one of the states."""
-    columns: Columns = {"job_id": BigInteger(), "recipient_id": BigInteger(), "run": SmallInteger()}
-    asked = table_of(tx, "asked", columns, keys)
-    same = and_(*(sends.c[name] == asked.c[name] for name in columns))
-    return tx.execute(_rows().join(asked, same).where(sends.c.state.in_(list(states)))).all()
+    found = tx.execute(_of_entries(tx.dialect.name), _ENTRIES.given(tx, keys))
+    return [row for row in found if row.state in states]
+
+
+_ENTRIES: Final = Values("asked", {name: _KEY[name] for name in ("job_id", "recipient_id", "run")})
+
+
+@cache
+def _of_entries(dialect: str) -> Executable:
+    asked = _ENTRIES.table(dialect)
+    same = (sends.c[name] == asked.c[name] for name in ("job_id", "recipient_id", "run"))
+    query: Executable = _rows().join(asked, and_(*same))
+    return query
 
 
 def of_recipients(tx: Transaction, recipient_ids: Sequence[int], states: Collection[State]) -> Sequence[Record]:
@@ -273,10 +326,6 @@ def _rows() -> Any:
 
 def _key_columns() -> list[ColumnElement[Any]]:
     return [sends.c[name] for name in _KEY]
-
-
-def _keys(tx: Transaction, keys: Sequence[SendKey]) -> FromClause:
-    return table_of(tx, "keys", _KEY, keys)
 
 
 def _same(keys: FromClause) -> ColumnElement[bool]:

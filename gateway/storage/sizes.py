@@ -12,7 +12,7 @@ EVERYTHING: Final = "everything"
 
 _SQLITE: Final = text(
     "SELECT master.tbl_name, sum(stat.pgsize) FROM dbstat AS stat"
-    " JOIN sqlite_master AS master ON master.name = stat.name WHERE stat.aggregate GROUP BY master.tbl_name"
+    " JOIN sqlite_master AS master ON master.name = stat.name GROUP BY master.tbl_name"
 )
 _SQLITE_WHOLE: Final = text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
 _POSTGRES: Final = text(

@@ -11,7 +11,7 @@ import structlog
 
 from gateway.contract import BatchTicket, Outbound, Piece, PieceRefused, PrintFile
 from gateway.domain.words import SendKey
-from gateway.rendering import RenderBatch, RenderFailure
+from gateway.rendering import RenderBatch, Rendered
 from gateway.services import compose, housekeeping, printing
 from gateway.services.claim import claim, places_due
 from gateway.services.printing import Batch
@@ -75,21 +75,25 @@ async def _messages(crew: Crew, channel: str, keys: Sequence[SendKey]) -> dict[S
     """The rendered pieces in their order; those that cannot be made fail, each for its reason."""
     messages: dict[SendKey, Outbound] = {}
     refused: dict[SendKey, str] = {}
+    untried = False
     for start in range(0, len(keys), _PAGE):
         drafts = await crew.db.read(compose.drafts_of, crew.installation, channel, keys[start : start + _PAGE])
+        refused |= {draft.key: "no_address" for draft in drafts.drafts if not draft.addresses}
         for digest, content in drafts.contents.items():
-            group = [draft for draft in drafts.drafts if draft.content_hash == digest]
+            group = [draft for draft in drafts.drafts if draft.content_hash == digest and draft.addresses]
             batch = RenderBatch(content=content, contexts=[draft.context for draft in group])
             for draft, result in zip(group, await crew.pool.render(batch), strict=True):
-                if isinstance(result, RenderFailure):
-                    refused[draft.key] = result.told()
-                elif not draft.addresses:
-                    refused[draft.key] = "no_address"
-                else:
+                if isinstance(result, Rendered):
                     [message] = compose.outbounds(crew.installation, channel, draft, result.locale, result.parts)
                     messages[draft.key] = message
+                elif result.was_tried:
+                    refused[draft.key] = result.told()
+                else:
+                    untried = True
     if refused:
         await crew.db.write(printing.refuse, crew.installation, refused)
+    if untried:
+        return await _messages(crew, channel, [key for key in keys if key not in refused])
     return {key: messages[key] for key in keys if key in messages}
 
 

@@ -35,7 +35,7 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
     for name, seconds, duty in duties:
         scheduler.add_job(
             _leading(crew, name, duty),
-            IntervalTrigger(seconds=max(seconds, 0.05), timezone="UTC"),
+            IntervalTrigger(seconds=max(seconds, 0.5), timezone="UTC"),
             id=name,
             coalesce=True,
             max_instances=1,

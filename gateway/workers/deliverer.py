@@ -15,7 +15,7 @@ import structlog
 
 from gateway.contract import ChannelMisconfigured, Outbound, Outcome, RateLimited
 from gateway.domain.words import SendKey
-from gateway.rendering import RenderBatch, Rendered, RenderFailure
+from gateway.rendering import RenderBatch, Rendered
 from gateway.services import compose, record
 from gateway.services.claim import Claim, claim, places_due
 from gateway.services.compose import Draft
@@ -116,10 +116,10 @@ class Deliverer:
             group = [draft for draft in drafts.drafts if draft.content_hash == digest and draft.addresses]
             batch = RenderBatch(content=content, contexts=[draft.context for draft in group])
             for draft, result in zip(group, await self._crew.pool.render(batch), strict=True):
-                if isinstance(result, RenderFailure):
-                    refused[draft.key] = result.told()
-                else:
+                if isinstance(result, Rendered):
                     envelopes.append(self._envelope(draft, result))
+                elif result.was_tried:
+                    refused[draft.key] = result.told()
         if refused:
             await self._crew.db.write(record.give_up, self._crew.installation, taken, refused)
         return Prepared(taken, envelopes)

@@ -47,3 +47,17 @@ async def rendering_house(sqlite_db: Database) -> AsyncIterator[House]:
         made = House(sqlite_db, pool)
         made.set_clock()
         yield made
+
+
+@pytest.fixture(scope="session")
+def quiet_house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One for many tests: for requests that are refused. Knows the recipient `c-1` and the job `job_a`."""
+    path = tmp_path_factory.mktemp("quiet") / "quiet.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    database = Database(f"sqlite:///{path}")
+    made = House(database, RenderPool(processes=1))
+    made.set_clock()
+    made.add_people("c-1")
+    made.accept()
+    yield made
+    database.close()

@@ -36,7 +36,7 @@ from gateway.services import accept, claim, compose, consent, expand, keys, peop
 from gateway.services.installation import Installation
 from gateway.settings import Server
 from gateway.storage import clock, offers
-from gateway.storage.database import Database
+from gateway.storage.database import Database, Transaction
 
 PUBLIC_URL = "https://gateway.example.com"
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -117,9 +117,12 @@ class House:
         headers = {}
         if scopes:
             with self.db.transaction() as tx:
-                headers["Authorization"] = f"Bearer {keys.create(tx, name, scopes).token}"
+                headers["Authorization"] = f"Bearer {self.token(tx, *scopes, name=name)}"
         transport = httpx.ASGITransport(app=self.app)  # type: ignore[arg-type]
         return httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=headers)
+
+    def token(self, tx: Transaction, *scopes: str, name: str = "shop") -> str:
+        return keys.create(tx, name, scopes).token
 
     def set_clock(self, at: datetime = NOW) -> None:
         with self.db.transaction() as tx:
@@ -140,7 +143,8 @@ class House:
                 consent.record(tx, self.installation, rows, "tests")
 
     def add_offer(self, key: str = "w15", **more: Any) -> Offer:
-        offer = Offer(key=key, title="15 % off", kind="percentage", value=15, **more)
+        given = {"key": key, "title": "15 % off", "kind": "percentage", "value": 15} | more
+        offer = msgspec.convert(given, Offer)
         with self.db.transaction() as tx:
             offers.add(tx, offer, NOW)
         return offer
@@ -194,3 +198,11 @@ def job_input(**changes: Any) -> dict[str, Any]:
         "audience": {"kind": "matching", "where": {"op": "everyone"}},
         "steps": [{"name": "first", "channels": ["email"], "content": {"email": content}}],
     } | changes
+
+
+def with_coupon() -> dict[str, Any]:
+    """Changes to a job: its message shows a coupon of `w15`, and so does its reminder, a day later."""
+    content = {"en": {"subject": "A gift", "text": "{{ coupon.code }}"}}
+    first = {"name": "first", "channels": ["email"], "content": {"email": content}}
+    reminder = {"name": "reminder", "channels": ["email"], "content": {"email": content}, "after": "P1D"}
+    return {"steps": [first, reminder], "offer": "w15"}

@@ -257,8 +257,8 @@ async def test_a_job_is_paused_resumed_and_cancelled(house: House) -> None:
         ("GET", "/v1/jobs/a%2Fb"),
     ],
 )
-async def test_what_does_not_exist_is_not_found(house: House, method: str, path: str) -> None:
-    async with house.client("admin") as client:
+async def test_what_does_not_exist_is_not_found(small_house: House, method: str, path: str) -> None:
+    async with small_house.client("admin") as client:
         answer = await client.request(method, path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

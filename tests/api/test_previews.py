@@ -1,5 +1,7 @@
 """What a job would do, with samples."""
 
+from gateway.rendering import RenderPool
+from gateway.storage.database import Database
 from tests.api.house import House, job_input
 
 SUBJECT = "{{ recipient.name }}, {{ vars.city }}: {{ coupon.code }}"
@@ -55,9 +57,11 @@ async def test_at_most_five_samples_are_rendered(rendering_house: House) -> None
     }
 
 
-async def test_without_a_renderer_a_preview_is_unavailable(small_house: House) -> None:
-    small_house.add_people("c-1")
-    async with small_house.client("jobs:write") as client:
+async def test_without_a_renderer_a_preview_is_unavailable(sqlite_db: Database) -> None:
+    async with RenderPool(processes=1) as pool:
+        house = House(sqlite_db, pool)
+    house.add_people("c-1")
+    async with house.client("jobs:write") as client:
         answer = await client.post("/v1/jobs:preview", json=job_input())
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"

@@ -47,6 +47,6 @@ def page(language: str, title: str, parts: Iterable[str], status: int = 200) -> 
     return Response(
         body,
         status_code=status,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={"Content-Security-Policy": _POLICY, "Content-Language": language},
     )

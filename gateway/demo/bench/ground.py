@@ -13,11 +13,15 @@ from gateway.domain.offer import Offer
 from gateway.domain.policy import CapRule, Policies, QuietRule
 from gateway.domain.recipient import Profile
 from gateway.domain.tokens import KeyRing
+from gateway.domain.words import shard_of
 from gateway.services.installation import Installation
 from gateway.services.people import normalised
 from gateway.storage import clock, consents, offers, recipients, schema, suppressions
 from gateway.storage.database import Database, Transaction
+from gateway.storage.rows import insert_rows
 from gateway.storage.scratch import Scratch
+from gateway.storage.sends import BULK
+from gateway.storage.tables import sends
 
 NOON: Final = datetime(2026, 5, 12, 12, tzinfo=UTC)
 """No quiet hours anywhere in Europe."""
@@ -35,15 +39,21 @@ _LANDS: Final = (
     ("PT", "pt-PT", "Europe/Lisbon"),
 )
 
-# Five earlier messages a person over sixty days, spread by multiplication: the same for everybody who asks.
-_HISTORY: Final = """
-INSERT INTO sends (job_id, recipient_id, run, step, channel, shard, lane, purpose, state, tries, cap_at, changed_at)
-SELECT 0, sent.id, 0, sent.n, CASE WHEN sent.n % 2 = 0 THEN 'email' ELSE 'postal' END, sent.id % 64, 1, 'marketing',
-       'delivered', 0, sent.at, sent.at
-FROM (SELECT r.id, k.n, {now_us} - (1 + (r.id * (7919 + k.n * k.n * 104729)) % 5184000) * 1000000 AS at
-      FROM recipients AS r CROSS JOIN (SELECT 0 AS n UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3
-                                       UNION ALL SELECT 4) AS k) AS sent
-"""
+_HISTORY: Final = (
+    "job_id",
+    "recipient_id",
+    "run",
+    "step",
+    "channel",
+    "shard",
+    "lane",
+    "purpose",
+    "state",
+    "tries",
+    "cap_at",
+    "changed_at",
+)
+_EARLIER_JOB: Final = 0
 
 
 def installation(channels: dict[str, Capabilities]) -> Installation:
@@ -79,7 +89,6 @@ class Ground:
             with db.transaction() as tx:
                 clock.move(tx, NOON)
                 offers.add(tx, OFFER, NOON)
-                tx.exec_driver_sql(_HISTORY.format(now_us=int(NOON.timestamp()) * 1_000_000))
             _tidy(db)
 
     @contextlib.contextmanager
@@ -100,6 +109,15 @@ def _settle(tx: Transaction, house: Installation, numbers: Sequence[int]) -> Non
     consents.add(tx, rows, "bench", NOON)
     gone = [(place.kind, digest) for each in people[::100] for place, digest in each.places if place.kind == "email"]
     suppressions.add(tx, gone, "bounced", "bench", NOON)
+    insert_rows(tx, sends, _HISTORY, [row for id in ids.values() for row in _history(id)])
+
+
+def _history(id: int) -> Iterator[tuple[Any, ...]]:
+    """Five earlier messages within sixty days, spread by multiplication: every run draws the same."""
+    for n in range(5):
+        channel = "email" if n % 2 == 0 else "postal"
+        at = NOON - timedelta(seconds=1 + id * (7919 + n * n * 104729) % (60 * 86400))
+        yield (_EARLIER_JOB, id, 0, n, channel, shard_of(id), BULK, "marketing", "delivered", 0, at, at)
 
 
 def _profile(n: int) -> dict[str, Any]:
@@ -124,9 +142,7 @@ def _profile(n: int) -> dict[str, Any]:
 def _consents(n: int) -> Iterator[ConsentRow]:
     for channel, purpose in (("email", "marketing"), ("email", "survey")):
         if n % 5:
-            yield ConsentRow(
-                recipient="", channel=channel, purpose=purpose, action="granted", at=NOON, source="form"
-            )
+            yield ConsentRow(recipient="", channel=channel, purpose=purpose, action="granted", at=NOON, source="form")
 
 
 def _tidy(db: Database) -> None:

@@ -9,7 +9,9 @@ from gateway.services.accept import accept, examine
 from gateway.services.installation import Installation
 from gateway.storage.database import Database
 
-_PARAGRAPH: Final = "It has been a while, and the shelves have changed: new pressings, old favourites, a listening room. "
+_PARAGRAPH: Final = (
+    "It has been a while, and the shelves have changed: new pressings, old favourites, a listening room. "
+)
 _SUBJECT: Final = "{{ recipient.name | default('Hello') }}, {{ coupon.title }} for you"
 _TEXT: Final = f"""Hello {{{{ recipient.name | default('') }}}},
 

@@ -11,7 +11,9 @@ from gateway.demo.bench.machine import Machine
 
 def show_machine(console: Console, machine: Machine) -> None:
     memory = "" if machine.memory_bytes is None else f", {machine.memory_bytes / 2**30:.0f} GiB"
-    console.print(f"{machine.cpu}, {machine.cores} cores{memory}, {machine.system}, {machine.python}, {machine.at:%F %R} UTC")
+    console.print(
+        f"{machine.cpu}, {machine.cores} cores{memory}, {machine.system}, {machine.python}, {machine.at:%F %R} UTC"
+    )
 
 
 def show_figures(console: Console, figures: Sequence[Figure]) -> None:

@@ -44,6 +44,8 @@ def _grown(earlier: Mapping[str, int], later: Mapping[str, int], name: str) -> i
 def _figures(engine: str, name: str, each: Mapping[str, float]) -> list[Figure]:
     whole = Figure(engine=engine, name=name, value=sum(each.values()), unit="bytes")
     parts = [
-        Figure(engine=engine, name=f"  {table}", value=value, unit="bytes") for table, value in each.items() if value > 0
+        Figure(engine=engine, name=f"  {table}", value=value, unit="bytes")
+        for table, value in each.items()
+        if value > 0
     ]
     return [whole, *parts]

@@ -22,7 +22,7 @@ SPENT_AT_LEAST_MINOR: Final = 1500
 STEPS: Final = ("coupon", "reminder", "last-call")
 
 _LINK: Final = "https://records.example/new"
-_SENDER: Final = "Example Records, Via dell'Esempio 1, 00100 Roma RM, Italy"
+_SENDER: Final = "Example Records, Via dell’Esempio 1, 00100 Roma RM, Italy"
 _DIGITAL: Final = ("email", "sms", "webpush")
 
 _Step = Literal["coupon", "reminder", "last_call"]
@@ -55,6 +55,7 @@ def job() -> JobInput:
                 content=_digital("reminder"),
                 after=timedelta(hours=24),
                 local_time=time(18),
+                ttl=timedelta(hours=24),
             ),
             StepInput(
                 name=last_call,

@@ -53,7 +53,8 @@ ENGLISH: Final = Words(
         heading="It has been quiet without you",
         body="Six months without a new record is a long silence. Here are 15% off everything, for three days.",
         button="Back to the records",
-        sms=f"Example Records: 15% off with {{{{ coupon.code }}}} until {_UNTIL_SHORT}. Stop: {{{{ unsubscribe_url }}}}",
+        sms=f"Example Records: 15% off with {{{{ coupon.code }}}} until {_UNTIL_SHORT}. "
+        "Stop: {{ unsubscribe_url }}",
         push_title="15% off, for three days",
         push_body="We missed you. Your code: {{ coupon.code }}",
     ),
@@ -81,7 +82,7 @@ ENGLISH: Final = Words(
         body="Dear {{ recipient.name }},\n\nsix months without a new record is a long silence. "
         "Show this card at the till, or type {{ coupon.code }} when you order: 15% off everything, "
         "until {{ coupon.valid_until | date }}.\n\nYour Example Records",
-        footer="Example Records, Via dell'Esempio 1, 00100 Roma RM, Italy. You may object to letters like this "
+        footer="Example Records, Via dell’Esempio 1, 00100 Roma RM, Italy. You may object to letters like this "
         "at any time, free of charge: write to us, or to people@records.example.",
     ),
 )
@@ -91,10 +92,10 @@ ITALIAN: Final = Words(
     code_label="Il tuo codice",
     valid=f"Vale fino al {_UNTIL}, ora tua.",
     why="Ricevi questa mail perché hai chiesto le nostre offerte quando ti sei registrato.",
-    unsubscribe="Annulla l'iscrizione con un clic",
+    unsubscribe="Annulla l’iscrizione con un clic",
     coupon=Letter(
         subject="Ti abbiamo tenuto il posto in cuffia: 15% di sconto",
-        heading="Senza di te c'è silenzio",
+        heading="Senza di te c’è silenzio",
         body="Sei mesi senza un disco nuovo sono lunghi. Ecco il 15% di sconto su tutto, per tre giorni.",
         button="Torna ai dischi",
         sms=f"Example Records: 15% con {{{{ coupon.code }}}} fino al {_UNTIL_SHORT}. Stop: {{{{ unsubscribe_url }}}}",
@@ -104,7 +105,7 @@ ITALIAN: Final = Words(
     reminder=Letter(
         subject="Il tuo 15% è ancora qui",
         heading="Ci stai ancora pensando?",
-        body="Il codice ti aspetta, e anche lo scaffale delle novità. Un ordine, il 15% in meno, nient'altro da fare.",
+        body="Il codice ti aspetta, e anche lo scaffale delle novità. Un ordine, il 15% in meno, nient’altro da fare.",
         button="Usa il codice",
         sms=f"Example Records: il codice {{{{ coupon.code }}}} vale fino al {_UNTIL_SHORT}. "
         "Stop: {{ unsubscribe_url }}",
@@ -123,12 +124,12 @@ ITALIAN: Final = Words(
         "{{ coupon.valid_until | time }}.",
     ),
     card=Card(
-        headline="Senza di te c'è silenzio",
+        headline="Senza di te c’è silenzio",
         body="Ciao {{ recipient.name }},\n\nsei mesi senza un disco nuovo sono lunghi. "
         "Mostra questa cartolina alla cassa, o scrivi {{ coupon.code }} quando ordini: 15% di sconto su tutto, "
         "fino al {{ coupon.valid_until | date }}.\n\nI tuoi Example Records",
-        footer="Example Records, Via dell'Esempio 1, 00100 Roma RM. Puoi opporti in ogni momento e senza spese "
-        "all'invio di lettere come questa: scrivici, anche a people@records.example.",
+        footer="Example Records, Via dell’Esempio 1, 00100 Roma RM. Puoi opporti in ogni momento e senza spese "
+        "all’invio di lettere come questa: scrivici, anche a people@records.example.",
     ),
 )
 
@@ -173,7 +174,7 @@ RUSSIAN: Final = Words(
         body="Здравствуйте, {{ recipient.name }}!\n\nПолгода без новой пластинки — это долго. "
         "Покажите эту карточку на кассе или укажите {{ coupon.code }} при заказе: скидка 15 % на всё, "
         "до {{ coupon.valid_until | date }}.\n\nВаши Example Records",
-        footer="Example Records, Via dell'Esempio 1, 00100 Roma RM, Италия. Вы можете в любое время бесплатно "
+        footer="Example Records, Via dell’Esempio 1, 00100 Roma RM, Италия. Вы можете в любое время бесплатно "
         "отказаться от таких писем: напишите нам, например на people@records.example.",
     ),
 )

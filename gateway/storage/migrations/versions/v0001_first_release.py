@@ -12,6 +12,11 @@ from sqlalchemy.dialects import postgresql
 revision: Final = "0001"
 down_revision: Final = None
 
+TEXT: Final = sa.Text()
+BOOLEAN: Final = sa.Boolean()
+BYTES: Final = sa.LargeBinary()
+SMALL: Final = sa.SmallInteger()
+BIG: Final = sa.BigInteger()
 # SQLite counts up only a column that is spelled INTEGER PRIMARY KEY.
 BIG_ID: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 # Microseconds since 1970 (UTC).
@@ -20,32 +25,24 @@ JSON: Final = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
 def upgrade(op: Operations) -> None:
-    _recipients(op)
-    _addresses(op)
+    _people(op)
     _consents(op)
-    _consent_states(op)
-    _suppressions(op)
-    _activities(op)
-    _contents(op)
-    _offers(op)
     _jobs(op)
-    _job_audiences(op)
-    _job_rejects(op)
-    _entries(op)
-    _sends(op)
-    _claims(op)
-    _attempts(op)
+    _ledger(op)
+    _tries(op)
     _events(op)
-    _parked_events(op)
     _coupons(op)
-    _redemptions(op)
     _batches(op)
-    _batch_items(op)
-    _idempotency(op)
-    _api_keys(op)
-    _channel_states(op)
-    _leases(op)
-    _business_clock(op)
+    _callers(op)
+    _machinery(op)
+
+
+def _required(kind: Any, *names: str) -> list[sa.Column[Any]]:
+    return [sa.Column(name, kind, nullable=False) for name in names]
+
+
+def _optional(kind: Any, *names: str) -> list[sa.Column[Any]]:
+    return [sa.Column(name, kind) for name in names]
 
 
 def _only(condition: str) -> dict[str, Any]:
@@ -53,101 +50,42 @@ def _only(condition: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
-def _recipients(op: Operations) -> None:
+def _people(op: Operations) -> None:
     op.create_table(
         "recipients",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("external_id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("locale", sa.Text()),
-        sa.Column("time_zone", sa.Text()),
-        sa.Column("country", sa.Text()),
-        sa.Column("attributes", JSON, nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.Column("updated_at", INSTANT, nullable=False),
-        sa.Column("erased_at", INSTANT),
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "external_id", "name"),
+        *_optional(TEXT, "locale", "time_zone", "country"),
+        *_required(JSON, "attributes"),
+        *_required(INSTANT, "created_at", "updated_at"),
+        *_optional(INSTANT, "erased_at"),
         sa.PrimaryKeyConstraint("id", name="pk_recipients"),
         sa.UniqueConstraint("external_id", name="uq_recipients_external_id"),
     )
-
-
-def _addresses(op: Operations) -> None:
     op.create_table(
         "addresses",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("match_key", sa.Text(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("data", JSON, nullable=False),
-        sa.Column("is_primary", sa.Boolean(), nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
+        *_required(BIG_ID, "id"),
+        *_required(BIG, "recipient_id"),
+        *_required(TEXT, "kind", "value", "match_key", "hash"),
+        *_required(JSON, "data"),
+        *_required(BOOLEAN, "is_primary"),
+        *_required(INSTANT, "created_at"),
         sa.PrimaryKeyConstraint("id", name="pk_addresses"),
         sa.ForeignKeyConstraint(["recipient_id"], ["recipients.id"], name="fk_addresses_recipient_id_recipients"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_addresses_recipient", "addresses", ["recipient_id", "kind"])
     op.create_index("uq_addresses_place", "addresses", ["kind", "match_key"], unique=True, **_only("kind != 'postal'"))
-
-
-def _consents(op: Operations) -> None:
-    op.create_table(
-        "consents",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("at", INSTANT, nullable=False),
-        sa.Column("recorded_at", INSTANT, nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("text_version", sa.Text()),
-        sa.Column("evidence", JSON, nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_consents"),
-        sa.ForeignKeyConstraint(["recipient_id"], ["recipients.id"], name="fk_consents_recipient_id_recipients"),
-    )
-    op.create_index("ix_consents_recipient", "consents", ["recipient_id", "at"])
-
-
-def _consent_states(op: Operations) -> None:
-    op.create_table(
-        "consent_states",
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("at", INSTANT, nullable=False),
-        sa.PrimaryKeyConstraint("recipient_id", "channel", "purpose", name="pk_consent_states"),
-        sqlite_with_rowid=False,
-    )
-
-
-def _suppressions(op: Operations) -> None:
-    op.create_table(
-        "suppressions",
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("at", INSTANT, nullable=False),
-        sa.PrimaryKeyConstraint("kind", "hash", name="pk_suppressions"),
-        sqlite_with_rowid=False,
-    )
-
-
-def _activities(op: Operations) -> None:
     op.create_table(
         "activities",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("at", INSTANT, nullable=False),
-        sa.Column("external_id", sa.Text(), nullable=False),
-        sa.Column("amount_minor", sa.BigInteger()),
-        sa.Column("currency", sa.Text()),
-        sa.Column("data", JSON, nullable=False),
+        *_required(BIG_ID, "id"),
+        *_required(BIG, "recipient_id"),
+        *_required(TEXT, "kind"),
+        *_required(INSTANT, "at"),
+        *_required(TEXT, "external_id"),
+        *_optional(BIG, "amount_minor"),
+        *_optional(TEXT, "currency"),
+        *_required(JSON, "data"),
         sa.PrimaryKeyConstraint("id", name="pk_activities"),
         sa.ForeignKeyConstraint(["recipient_id"], ["recipients.id"], name="fk_activities_recipient_id_recipients"),
         sa.UniqueConstraint("external_id", name="uq_activities_external_id"),
@@ -155,113 +93,109 @@ def _activities(op: Operations) -> None:
     op.create_index("ix_activities_recipient", "activities", ["recipient_id", "kind", "at"])
 
 
-def _contents(op: Operations) -> None:
+def _consents(op: Operations) -> None:
     op.create_table(
-        "contents",
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.PrimaryKeyConstraint("hash", name="pk_contents"),
+        "consents",
+        *_required(BIG_ID, "id"),
+        *_required(BIG, "recipient_id"),
+        *_required(TEXT, "channel", "purpose", "action"),
+        *_required(INSTANT, "at", "recorded_at"),
+        *_required(TEXT, "source"),
+        *_optional(TEXT, "text_version"),
+        *_required(JSON, "evidence"),
+        *_required(TEXT, "actor"),
+        sa.PrimaryKeyConstraint("id", name="pk_consents"),
+        sa.ForeignKeyConstraint(["recipient_id"], ["recipients.id"], name="fk_consents_recipient_id_recipients"),
     )
-
-
-def _offers(op: Operations) -> None:
+    op.create_index("ix_consents_recipient", "consents", ["recipient_id", "at"])
     op.create_table(
-        "offers",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_offers"),
-        sa.UniqueConstraint("key", name="uq_offers_key"),
+        "consent_states",
+        *_required(BIG, "recipient_id"),
+        *_required(TEXT, "channel", "purpose", "action"),
+        *_required(INSTANT, "at"),
+        sa.PrimaryKeyConstraint("recipient_id", "channel", "purpose", name="pk_consent_states"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "suppressions",
+        *_required(TEXT, "kind", "hash", "reason", "source"),
+        *_required(INSTANT, "at"),
+        sa.PrimaryKeyConstraint("kind", "hash", name="pk_suppressions"),
+        sqlite_with_rowid=False,
     )
 
 
 def _jobs(op: Operations) -> None:
     op.create_table(
+        "contents",
+        *_required(TEXT, "hash"),
+        *_required(BYTES, "body"),
+        *_required(INSTANT, "created_at"),
+        sa.PrimaryKeyConstraint("hash", name="pk_contents"),
+    )
+    op.create_table(
+        "offers",
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "key"),
+        *_required(BYTES, "body"),
+        *_required(INSTANT, "created_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_offers"),
+        sa.UniqueConstraint("key", name="uq_offers_key"),
+    )
+    op.create_table(
         "jobs",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("public_id", sa.Text(), nullable=False),
-        sa.Column("client", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("lane", sa.SmallInteger(), nullable=False),
-        sa.Column("spec", sa.LargeBinary(), nullable=False),
-        sa.Column("offer_id", sa.BigInteger()),
-        sa.Column("cursor", sa.BigInteger(), nullable=False),
-        sa.Column("accepted_at", INSTANT, nullable=False),
-        sa.Column("start_at", INSTANT, nullable=False),
-        sa.Column("expanded_at", INSTANT),
-        sa.Column("ended_at", INSTANT),
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "public_id", "client", "name", "purpose", "state"),
+        *_required(SMALL, "lane"),
+        *_required(BYTES, "spec"),
+        *_optional(BIG, "offer_id"),
+        *_required(BIG, "cursor"),
+        *_required(INSTANT, "accepted_at", "start_at"),
+        *_optional(INSTANT, "expanded_at", "ended_at"),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.ForeignKeyConstraint(["offer_id"], ["offers.id"], name="fk_jobs_offer_id_offers"),
         sa.UniqueConstraint("public_id", name="uq_jobs_public_id"),
     )
     op.create_index("ix_jobs_state", "jobs", ["state", "start_at"])
-
-
-def _job_audiences(op: Operations) -> None:
     op.create_table(
         "job_audiences",
-        sa.Column("job_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("job_id", BIG, autoincrement=False, nullable=False),
+        *_required(BYTES, "body"),
         sa.PrimaryKeyConstraint("job_id", name="pk_job_audiences"),
     )
-
-
-def _job_rejects(op: Operations) -> None:
     op.create_table(
         "job_rejects",
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.Column("external_id", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        *_required(BIG, "job_id", "position"),
+        *_required(TEXT, "external_id", "reason"),
         sa.PrimaryKeyConstraint("job_id", "position", name="pk_job_rejects"),
     )
 
 
-def _entries(op: Operations) -> None:
+def _ledger(op: Operations) -> None:
     op.create_table(
         "entries",
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("entered_at", INSTANT, nullable=False),
-        sa.Column("next_at", INSTANT),
-        sa.Column("run", sa.SmallInteger(), nullable=False),
-        sa.Column("shard", sa.SmallInteger(), nullable=False),
-        sa.Column("step", sa.SmallInteger(), nullable=False),
-        sa.Column("arm", sa.Text(), nullable=False),
-        sa.Column("ended", sa.Text()),
-        sa.Column("variables", JSON),
+        *_required(BIG, "job_id", "recipient_id"),
+        *_required(INSTANT, "entered_at"),
+        *_optional(INSTANT, "next_at"),
+        *_required(SMALL, "run", "shard", "step"),
+        *_required(TEXT, "arm"),
+        *_optional(TEXT, "ended"),
+        *_optional(JSON, "variables"),
         sa.PrimaryKeyConstraint("job_id", "recipient_id", "run", name="pk_entries"),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_entries_active", "entries", ["job_id"], **_only("ended IS NULL"))
     op.create_index("ix_entries_next", "entries", ["shard", "next_at"], **_only("next_at IS NOT NULL"))
     op.create_index("ix_entries_recipient", "entries", ["recipient_id"])
-
-
-def _sends(op: Operations) -> None:
     op.create_table(
         "sends",
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("due_at", INSTANT),
-        sa.Column("cap_at", INSTANT),
-        sa.Column("expires_at", INSTANT),
-        sa.Column("changed_at", INSTANT, nullable=False),
-        sa.Column("claim_id", sa.BigInteger()),
-        sa.Column("run", sa.SmallInteger(), nullable=False),
-        sa.Column("step", sa.SmallInteger(), nullable=False),
-        sa.Column("shard", sa.SmallInteger(), nullable=False),
-        sa.Column("lane", sa.SmallInteger(), nullable=False),
-        sa.Column("tries", sa.SmallInteger(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text()),
-        sa.Column("trace", sa.Text()),
+        *_required(BIG, "job_id", "recipient_id"),
+        *_optional(INSTANT, "due_at", "cap_at", "expires_at"),
+        *_required(INSTANT, "changed_at"),
+        *_optional(BIG, "claim_id"),
+        *_required(SMALL, "run", "step", "shard", "lane", "tries"),
+        *_required(TEXT, "channel", "purpose", "state"),
+        *_optional(TEXT, "reason", "trace"),
         sa.PrimaryKeyConstraint("job_id", "recipient_id", "run", "step", "channel", name="pk_sends"),
         sqlite_with_rowid=False,
         postgresql_with={"fillfactor": 80},
@@ -272,35 +206,25 @@ def _sends(op: Operations) -> None:
     op.create_index("ix_sends_due", "sends", ["channel", "shard", "lane", "due_at"], **_only("due_at IS NOT NULL"))
 
 
-def _claims(op: Operations) -> None:
+def _tries(op: Operations) -> None:
     op.create_table(
         "claims",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("shard", sa.SmallInteger(), nullable=False),
-        sa.Column("worker", sa.Text(), nullable=False),
-        sa.Column("lease_until", INSTANT, nullable=False),
-        sa.Column("members", sa.LargeBinary(), nullable=False),
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "channel"),
+        *_required(SMALL, "shard"),
+        *_required(TEXT, "worker"),
+        *_required(INSTANT, "lease_until"),
+        *_required(BYTES, "members"),
         sa.PrimaryKeyConstraint("id", name="pk_claims"),
         sqlite_autoincrement=True,
     )
-
-
-def _attempts(op: Operations) -> None:
     op.create_table(
         "attempts",
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("claim_id", sa.BigInteger(), nullable=False),
-        sa.Column("address_id", sa.BigInteger(), nullable=False),
-        sa.Column("at", INSTANT, nullable=False),
-        sa.Column("run", sa.SmallInteger(), nullable=False),
-        sa.Column("step", sa.SmallInteger(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("provider_id", sa.Text()),
-        sa.Column("code", sa.Text()),
-        sa.Column("detail", sa.Text()),
+        *_required(BIG, "job_id", "recipient_id", "claim_id", "address_id"),
+        *_required(INSTANT, "at"),
+        *_required(SMALL, "run", "step"),
+        *_required(TEXT, "channel", "outcome"),
+        *_optional(TEXT, "provider_id", "code", "detail"),
         sa.PrimaryKeyConstraint(
             "job_id", "recipient_id", "run", "step", "channel", "address_id", "claim_id", name="pk_attempts"
         ),
@@ -312,35 +236,26 @@ def _attempts(op: Operations) -> None:
 def _events(op: Operations) -> None:
     op.create_table(
         "events",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("job_id", sa.BigInteger()),
-        sa.Column("run", sa.SmallInteger()),
-        sa.Column("step", sa.SmallInteger()),
-        sa.Column("channel", sa.Text()),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("at", INSTANT, nullable=False),
-        sa.Column("recorded_at", INSTANT, nullable=False),
-        sa.Column("dedupe_key", sa.Text()),
-        sa.Column("code", sa.Text()),
-        sa.Column("detail", sa.Text()),
-        sa.Column("data", JSON),
+        *_required(BIG_ID, "id"),
+        *_required(BIG, "recipient_id"),
+        *_optional(BIG, "job_id"),
+        *_optional(SMALL, "run", "step"),
+        *_optional(TEXT, "channel"),
+        *_required(TEXT, "type"),
+        *_required(INSTANT, "at", "recorded_at"),
+        *_optional(TEXT, "dedupe_key", "code", "detail"),
+        *_optional(JSON, "data"),
         sa.PrimaryKeyConstraint("id", name="pk_events"),
     )
     op.create_index("ix_events_job", "events", ["job_id", "type"])
     op.create_index("ix_events_recipient", "events", ["recipient_id", "at"])
     op.create_index("uq_events_dedupe", "events", ["dedupe_key"], unique=True, **_only("dedupe_key IS NOT NULL"))
-
-
-def _parked_events(op: Operations) -> None:
     op.create_table(
         "parked_events",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("provider_id", sa.Text(), nullable=False),
-        sa.Column("event_id", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("received_at", INSTANT, nullable=False),
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "channel", "provider_id", "event_id"),
+        *_required(BYTES, "body"),
+        *_required(INSTANT, "received_at"),
         sa.PrimaryKeyConstraint("id", name="pk_parked_events"),
         sa.UniqueConstraint("channel", "event_id", name="uq_parked_events_channel_event_id"),
     )
@@ -350,37 +265,28 @@ def _parked_events(op: Operations) -> None:
 def _coupons(op: Operations) -> None:
     op.create_table(
         "coupons",
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("offer_id", sa.BigInteger(), nullable=False),
-        sa.Column("run", sa.SmallInteger(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("valid_from", INSTANT, nullable=False),
-        sa.Column("valid_until", INSTANT),
-        sa.Column("published_at", INSTANT, nullable=False),
-        sa.Column("redeemed_at", INSTANT),
-        sa.Column("void_at", INSTANT),
+        *_required(BIG, "job_id", "recipient_id", "offer_id"),
+        *_required(SMALL, "run"),
+        *_required(TEXT, "code"),
+        *_required(INSTANT, "valid_from"),
+        *_optional(INSTANT, "valid_until"),
+        *_required(INSTANT, "published_at"),
+        *_optional(INSTANT, "redeemed_at", "void_at"),
         sa.PrimaryKeyConstraint("job_id", "recipient_id", "run", "offer_id", name="pk_coupons"),
         sa.UniqueConstraint("code", name="uq_coupons_code"),
         sqlite_with_rowid=False,
     )
-
-
-def _redemptions(op: Operations) -> None:
     op.create_table(
         "redemptions",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("public_id", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("run", sa.SmallInteger(), nullable=False),
-        sa.Column("at", INSTANT, nullable=False),
-        sa.Column("order_id", sa.Text()),
-        sa.Column("order_minor", sa.BigInteger()),
-        sa.Column("currency", sa.Text()),
-        sa.Column("place", sa.Text()),
-        sa.Column("client", sa.Text(), nullable=False),
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "public_id", "code"),
+        *_required(BIG, "job_id", "recipient_id"),
+        *_required(SMALL, "run"),
+        *_required(INSTANT, "at"),
+        *_optional(TEXT, "order_id"),
+        *_optional(BIG, "order_minor"),
+        *_optional(TEXT, "currency", "place"),
+        *_required(TEXT, "client"),
         sa.PrimaryKeyConstraint("id", name="pk_redemptions"),
         sa.UniqueConstraint("code", name="uq_redemptions_code"),
         sa.UniqueConstraint("public_id", name="uq_redemptions_public_id"),
@@ -391,93 +297,70 @@ def _redemptions(op: Operations) -> None:
 def _batches(op: Operations) -> None:
     op.create_table(
         "batches",
-        sa.Column("id", BIG_ID, nullable=False),
-        sa.Column("public_id", sa.Text(), nullable=False),
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("opened_at", INSTANT, nullable=False),
-        sa.Column("mailing_at", INSTANT, nullable=False),
-        sa.Column("exported_at", INSTANT),
-        sa.Column("handed_over_at", INSTANT),
-        sa.Column("folder", sa.Text()),
-        sa.Column("files", JSON),
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "public_id", "channel"),
+        *_required(BIG, "job_id"),
+        *_required(TEXT, "state"),
+        *_required(INSTANT, "opened_at", "mailing_at"),
+        *_optional(INSTANT, "exported_at", "handed_over_at"),
+        *_optional(TEXT, "folder"),
+        *_optional(JSON, "files"),
         sa.PrimaryKeyConstraint("id", name="pk_batches"),
         sa.UniqueConstraint("public_id", name="uq_batches_public_id"),
     )
     op.create_index("ix_batches_state", "batches", ["state"])
     op.create_index("uq_batches_open", "batches", ["job_id", "channel"], unique=True, **_only("state = 'open'"))
-
-
-def _batch_items(op: Operations) -> None:
     op.create_table(
         "batch_items",
-        sa.Column("batch_id", sa.BigInteger(), nullable=False),
-        sa.Column("job_id", sa.BigInteger(), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger(), nullable=False),
-        sa.Column("run", sa.SmallInteger(), nullable=False),
-        sa.Column("step", sa.SmallInteger(), nullable=False),
-        sa.Column("sequence", sa.BigInteger()),
+        *_required(BIG, "batch_id", "job_id", "recipient_id"),
+        *_required(SMALL, "run", "step"),
+        *_optional(BIG, "sequence"),
         sa.PrimaryKeyConstraint("batch_id", "job_id", "recipient_id", "run", "step", name="pk_batch_items"),
         sqlite_with_rowid=False,
     )
 
 
-def _idempotency(op: Operations) -> None:
+def _callers(op: Operations) -> None:
     op.create_table(
         "idempotency",
-        sa.Column("client", sa.Text(), nullable=False),
-        sa.Column("route", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
-        sa.Column("status", sa.SmallInteger(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
+        *_required(TEXT, "client", "route", "key"),
+        *_required(BYTES, "fingerprint"),
+        *_required(SMALL, "status"),
+        *_required(BYTES, "body"),
+        *_required(INSTANT, "created_at"),
         sa.PrimaryKeyConstraint("client", "route", "key", name="pk_idempotency"),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_idempotency_created", "idempotency", ["created_at"])
-
-
-def _api_keys(op: Operations) -> None:
     op.create_table(
         "api_keys",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("client", sa.Text(), nullable=False),
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
-        sa.Column("scopes", JSON, nullable=False),
-        sa.Column("created_at", INSTANT, nullable=False),
-        sa.Column("expires_at", INSTANT),
-        sa.Column("revoked_at", INSTANT),
+        *_required(TEXT, "id", "client"),
+        *_required(BYTES, "hash"),
+        *_required(JSON, "scopes"),
+        *_required(INSTANT, "created_at"),
+        *_optional(INSTANT, "expires_at", "revoked_at"),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
     )
 
 
-def _channel_states(op: Operations) -> None:
+def _machinery(op: Operations) -> None:
     op.create_table(
         "channel_states",
-        sa.Column("channel", sa.Text(), nullable=False),
-        sa.Column("paused_at", INSTANT),
-        sa.Column("reason", sa.Text()),
-        sa.Column("paced_until", INSTANT),
+        *_required(TEXT, "channel"),
+        *_optional(INSTANT, "paused_at"),
+        *_optional(TEXT, "reason"),
+        *_optional(INSTANT, "paced_until"),
         sa.PrimaryKeyConstraint("channel", name="pk_channel_states"),
     )
-
-
-def _leases(op: Operations) -> None:
     op.create_table(
         "leases",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("holder", sa.Text(), nullable=False),
-        sa.Column("until", INSTANT, nullable=False),
+        *_required(TEXT, "name", "holder"),
+        *_required(INSTANT, "until"),
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )
-
-
-def _business_clock(op: Operations) -> None:
     op.create_table(
         "business_clock",
-        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("offset_us", sa.BigInteger(), nullable=False),
+        sa.Column("id", SMALL, autoincrement=False, nullable=False),
+        *_required(BIG, "offset_us"),
         sa.PrimaryKeyConstraint("id", name="pk_business_clock"),
     )

@@ -1,0 +1,88 @@
+"""The ledger's reasons in plain words, for whoever asks what became of a message."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from gateway.domain.states import State
+
+_WHY: Final[Mapping[str, str]] = {
+    "erased": "the person was erased",
+    "no_address": "there is no address for this channel",
+    "suppressed": "every address for this channel is suppressed",
+    "no_consent": "there is no consent for this channel and purpose",
+    "not_cleared": "an opposition register has not cleared the address",
+    "holdout": "the person is in the group that gets nothing, for comparison",
+    "condition": "the condition of the step does not hold any more",
+    "expired": "it was too late to be worth sending",
+    "cap": "the frequency cap had no room",
+    "quiet_hours": "the quiet hours never end",
+    "cancelled": "the job was cancelled",
+    "redeemed": "the coupon was redeemed",
+    "paused": "the job is paused",
+    "channel_paused": "the channel is paused",
+    "rate_limited": "the provider asked to slow down",
+    "worker_lost": "the worker that held it went away",
+    "not_sent": "its message was not sent",
+    "no_coupon": "there was no coupon to count from",
+    "completed": "every step is done",
+}
+
+_WAITS: Final[Mapping[str, str]] = {
+    "cap": "for room under the frequency cap",
+    "quiet_hours": "for the end of the quiet hours",
+    "local_time": "for the step's hour of the day",
+    "paused": "until the job is resumed",
+    "channel_paused": "until the channel is resumed",
+    "rate_limited": "because the provider asked to slow down",
+    "worker_lost": "for another worker, the one that held it went away",
+    "retry": "to be tried again",
+}
+
+_STANDS: Final[Mapping[str, str]] = {
+    State.CLAIMED: "a worker is about to hand it over",
+    State.SENDING: "it is being handed over",
+    State.BATCHED: "it is gathered for print",
+    State.ACCEPTED: "the provider accepted it",
+    State.DELIVERED: "it was delivered",
+    State.BOUNCED: "it bounced",
+    State.RETURNED: "it came back",
+    State.FAILED: "it could not be sent",
+    State.EXPIRED: "it was not sent, it was too late to be worth sending",
+    State.IN_DOUBT: "it was perhaps sent, the provider's answer is missing",
+}
+
+
+def parts(reason: str | None) -> tuple[str, str | None]:
+    """A reason and the rule or code behind it: `cap:two-a-week` is of the cap two-a-week."""
+    name, _, rule = (reason or "").partition(":")
+    return name, rule or None
+
+
+def why(reason: str) -> str:
+    """Why something was not done, to stand behind `because`. What we have no words for is given as it is."""
+    name, rule = parts(reason)
+    words = _WHY.get(name, name)
+    return f"{words} ({rule})" if rule else words
+
+
+def stands(state: str, reason: str | None, due_at: datetime | None) -> str:
+    """How a send stands, as a sentence without its subject's name."""
+    match state:
+        case State.QUEUED:
+            when = f" until {due_at:%Y-%m-%d %H:%M} UTC" if due_at else ""
+            return f"it waits{when}{_waiting(reason)}"
+        case State.SKIPPED:
+            return f"it was not sent, because {why(reason or 'unknown')}"
+        case State.CANCELLED:
+            return f"it was cancelled, because {why(reason or 'unknown')}"
+    words = _STANDS.get(state, state)
+    return f"{words} ({reason})" if reason else words
+
+
+def _waiting(reason: str | None) -> str:
+    if reason is None:
+        return ""
+    name, rule = parts(reason)
+    words = _WAITS.get(name, f"because of {name}")
+    return f" {words} ({rule})" if rule else f" {words}"

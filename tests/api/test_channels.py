@@ -1,0 +1,38 @@
+"""Channels over HTTP."""
+
+from tests.api.house import House
+
+
+async def test_channels_are_listed_with_what_keeps_them_from_sending(house: House) -> None:
+    async with house.client("channels:read", "channels:write") as client:
+        await client.post("/v1/channels/email:pause")
+        told = (await client.get("/v1/channels")).json()
+    by_kind = {each["kind"]: each for each in told["channels"]}
+    assert {kind: each["state"] for kind, each in by_kind.items()} == {
+        "email": "paused",
+        "postal": "ready",
+        "sms": "broken",
+    }
+    assert by_kind["email"]["reason"] == "paused by shop"
+    assert by_kind["sms"]["reason"] == "config/channels.toml: no token"
+    assert by_kind["postal"]["capabilities"]["batched"] is True
+    assert set(by_kind["email"]["capabilities"]["parts"]) == {"subject", "text"}
+
+
+async def test_a_paused_channel_keeps_its_sends_until_it_is_resumed(house: House) -> None:
+    house.add_people("c-1")
+    house.accept()
+    async with house.client("channels:write") as client:
+        assert (await client.post("/v1/channels/email:pause")).json()["state"] == "paused"
+        assert house.send_all() == []
+        assert (await client.post("/v1/channels/email:resume")).json()["state"] == "ready"
+    assert len(house.send_all()) == 1
+
+
+async def test_a_broken_channel_cannot_be_resumed_and_an_unknown_one_not_found(small_house: House) -> None:
+    async with small_house.client("channels:write") as client:
+        for verb in ("pause", "resume"):
+            broken = await client.post(f"/v1/channels/sms:{verb}")
+            assert broken.status_code == 409
+            assert "no token" in broken.json()["detail"]
+            assert (await client.post(f"/v1/channels/fax:{verb}")).status_code == 404
