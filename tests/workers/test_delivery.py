@@ -80,7 +80,7 @@ def prepare(db: Database, crew: Crew, count: int) -> None:
             "email": {
                 "en": {
                     "subject": "Hi {{ recipient.name }}",
-                    "text": "{{ vars.x | default('-') }} {{ track('https://shop.example.com/') }} {{ unsubscribe_url }}",
+                    "text": "{{ track('https://shop.example.com/') }} {{ unsubscribe_url }}",
                 }
             }
         }
