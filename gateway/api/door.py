@@ -8,9 +8,9 @@ from urllib.parse import unquote_to_bytes
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from gateway.api.problems import MEDIA_TYPE, Answer
+from gateway.api.problems import MEDIA_TYPE, Answer, path_of
 
-_VERB: Final = re.compile(r"^(/v1/(?:jobs|channels|batches)/[^/:]+):([a-z-]+)$")
+_VERB: Final = re.compile(r"^(/v1/(?:jobs|channels|batches)/[^/]+):([a-z-]+)$")
 _STATE_HEAD: Final = "is_head"
 
 
@@ -36,7 +36,7 @@ class Door:
         path = routed_path(scope)
         refused = Answer(kind="not-found") if path is None else self._refused(scope, path)
         if refused is not None:
-            await _answer(send, refused, self._public_url, path or "")
+            await _answer(send, refused, self._public_url, path_of(path or ""))
             return
         inner_scope: Any = {**scope, "path": path}
         if scope["method"] == "HEAD":

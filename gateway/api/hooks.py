@@ -46,7 +46,7 @@ async def _heard(request: Visit, rooms: Rooms, kind: str, message_id: str | None
         installed.channel.verify(call)
     except BadSignature:
         log.warning("hook.bad_signature", channel=kind)
-        raise Refusal("missing-scope") from None
+        raise Refusal("forbidden") from None
     try:
         events = installed.channel.parse(call)
     except BadWebhook as bad:

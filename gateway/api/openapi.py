@@ -15,7 +15,7 @@ from litestar.routes import HTTPRoute
 import gateway
 from gateway.api.idempotent import HEADER
 from gateway.api.operations import PLACE, Operation
-from gateway.api.problems import KINDS, MEDIA_TYPE, ProblemDetails
+from gateway.api.problems import KINDS, MEDIA_TYPE, ProblemDetails, path_of
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _EVERYWHERE: Final = ("bad-request", "not-found", "method-not-allowed", "misdirected", "unexpected", "unavailable")
@@ -59,7 +59,7 @@ def _routes(app: Litestar) -> Iterable[tuple[str, str, Operation]]:
             operation = handler.opt.get(PLACE)
             if isinstance(operation, Operation) and operation.listed:
                 for method in _methods(handler):
-                    yield route.path_format.replace("/:", ":"), method, operation
+                    yield path_of(route.path_format), method, operation
 
 
 def _methods(handler: HTTPRouteHandler) -> list[str]:

@@ -28,6 +28,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "malformed": (400, "The body cannot be read."),
     "bad-request": (400, "The request line or a header makes no sense."),
     "unauthorized": (401, "There is no valid API key in the request."),
+    "forbidden": (403, "This is not allowed, whoever asks."),
     "missing-scope": (403, "The API key is not allowed to do this."),
     "not-found": (404, "There is no such thing."),
     "method-not-allowed": (405, "The method cannot be used here; Allow names those that can."),
@@ -105,7 +106,7 @@ class Answer(Struct, frozen=True, kw_only=True):
                 title=HTTPStatus(status).phrase,
                 status=status,
                 detail=self.detail,
-                instance=path,
+                instance=path or None,
                 errors=self.errors,
                 reasons=self.reasons,
                 id=self.id,
@@ -121,13 +122,18 @@ def exception_handlers(public_url: str) -> dict[int | type[Exception], Callable[
     def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         found = answer_to(error)
         return Response(
-            found.body(public_url, request.scope["path"]),
+            found.body(public_url, path_of(request.scope["path"])),
             status_code=found.status,
             media_type=MEDIA_TYPE,
             headers={**found.headers},
         )
 
     return {Exception: answer}
+
+
+def path_of(routed: str) -> str:
+    """The path as it was sent: `/v1/jobs/x:pause` is routed as `/v1/jobs/x/:pause`."""
+    return routed.replace("/:", ":")
 
 
 def answer_to(error: Exception) -> Answer:

@@ -2,6 +2,6 @@
 
 from gateway.app.composition import Gateway, open_gateway
 from gateway.app.logs import configure_logs
-from gateway.app.running import Part, run
+from gateway.app.running import CannotListen, Part, run
 
-__all__ = ["Gateway", "Part", "configure_logs", "open_gateway", "run"]
+__all__ = ["CannotListen", "Gateway", "Part", "configure_logs", "open_gateway", "run"]

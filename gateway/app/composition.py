@@ -13,7 +13,7 @@ from gateway.rendering import RenderPool
 from gateway.services.installation import Installation
 from gateway.settings import Keys, Settings
 from gateway.storage import schema
-from gateway.storage.database import Database
+from gateway.storage.database import Database, NotUsable
 from gateway.workers.crew import BusinessTime, Crew, process_name
 
 
@@ -32,16 +32,54 @@ class SchemaOutdated(Exception):
     """The database is not of this version of the program."""
 
 
+class NoDatabase(Exception):
+    """The database cannot be opened; the text names it and says what it answered."""
+
+
 def open_database(settings: Settings, *, migrate: bool) -> Database:
-    """The database, of this version. Raises SchemaOutdated, unless it may be brought up to date here."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    """The database, of this version.
+
+    Raises NoDatabase where it cannot be opened, and SchemaOutdated where it is of another version and
+    may not (or cannot) be brought to this one here.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoDatabase(f"the folder {settings.data_dir} cannot be made: {error.strerror}") from None
     db = Database(settings.database.url.reveal(), connections=settings.database.pool_size)
-    if migrate:
-        schema.upgrade(db)
-    elif schema.version(db) != schema.head():
+    try:
+        _expect_this_version(db, migrate)
+    except NotUsable as error:
         db.close()
-        raise SchemaOutdated("the database is not of this version of the program: run `risveglio migrate` first")
+        where = f"see [database] url in {settings.folder / 'gateway.toml'}"
+        raise NoDatabase(f"{_place(db)} cannot be used: {_answer(error)}; {where}") from None
+    except BaseException:
+        db.close()
+        raise
     return db
+
+
+def _expect_this_version(db: Database, migrate: bool) -> None:
+    if migrate:
+        try:
+            schema.upgrade(db)
+        except schema.UnknownVersion as error:
+            raise SchemaOutdated(str(error)) from None
+    elif schema.version(db) != schema.head():
+        raise SchemaOutdated("the database is not of this version of the program: run `risveglio migrate` first")
+
+
+def _place(db: Database) -> str:
+    """The database as a person knows it: no user, no password."""
+    if db.is_sqlite:
+        return f"the database {db.url.database}"
+    return f"the database {db.url.database} at {db.url.host or 'this machine'}:{db.url.port or 5432}"
+
+
+def _answer(error: NotUsable) -> str:
+    """The first line of what the driver says."""
+    lines = str(error.orig).strip().splitlines()
+    return lines[0] if lines else type(error.orig).__name__
 
 
 def key_ring(keys: Keys) -> KeyRing:

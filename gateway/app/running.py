@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Coroutine, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
@@ -20,6 +21,11 @@ from gateway.workers.deliverer import run_deliverer
 from gateway.workers.loop import keep_working
 
 log: Any = structlog.get_logger()
+
+
+class CannotListen(Exception):
+    """The API has no address to answer at."""
+
 
 
 class Part(StrEnum):
@@ -54,10 +60,12 @@ async def _drain(tasks: Sequence[asyncio.Task[None]], drain_s: float) -> None:
     for task in late:
         log.warning("drain.cut_short", part=task.get_name())
         task.cancel()
-    results = await asyncio.gather(*tasks, return_exceptions=True)
-    faults = [fault for fault in results if isinstance(fault, Exception)]
-    if faults:
-        raise faults[0]
+    ended = zip(tasks, await asyncio.gather(*tasks, return_exceptions=True), strict=True)
+    faults = {task.get_name(): fault for task, fault in ended if isinstance(fault, Exception)}
+    for part, fault in faults.items():
+        log.error("part.failed", part=part, error=type(fault).__name__)
+    for fault in faults.values():
+        raise fault
 
 
 def _work(
@@ -85,7 +93,15 @@ def _worker(
         if installed.capabilities.batched:
             yield f"batcher:{kind}", _gather(crew, kind, poll_s, stop)
         else:
+            _compare_times(gateway, kind)
             yield f"deliverer:{kind}", run_deliverer(crew, kind, stop)
+
+
+def _compare_times(gateway: Gateway, kind: str) -> None:
+    """A lease that ends while the provider is still asked puts in doubt what was about to be known."""
+    lease_s, timeout_s = gateway.settings.worker.lease_s, gateway.registry.ready[kind].capabilities.timeout_s
+    if lease_s <= timeout_s:
+        log.warning("lease.too_short", channel=kind, lease_s=lease_s, channel_timeout_s=timeout_s)
 
 
 async def _gather(crew: Crew, kind: str, poll_s: float, stop: asyncio.Event) -> None:
@@ -93,7 +109,7 @@ async def _gather(crew: Crew, kind: str, poll_s: float, stop: asyncio.Event) -> 
 
 
 async def serve_api(gateway: Gateway, stop: asyncio.Event) -> None:
-    """Answer HTTP until `stop`, then finish the answers under way."""
+    """Answer HTTP until `stop`, then finish the answers under way. Raises CannotListen."""
     server_settings = gateway.settings.server
     rooms = Rooms(
         db=gateway.db,
@@ -123,11 +139,23 @@ async def serve_api(gateway: Gateway, stop: asyncio.Event) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to us: the whole process drains, not the server alone."""
+    """Leaves the signals and the end of the process to us: the whole process drains, not the server alone."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit as end:
+            place = f"{self.config.host}:{self.config.port}"
+            raise CannotListen(f"nothing can listen at {place}: {_reason(end)}") from None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _reason(end: SystemExit) -> str:
+    fault = end.__context__
+    return (fault.strerror or str(fault)) if isinstance(fault, OSError) else "the server did not start"
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from gateway.contract import Failure
 from gateway.registry.registry import Loan, Registry, open_registry
 from gateway.settings import Settings
 from gateway.storage import channels as states
+from gateway.storage import clock
 from gateway.storage.database import Database
 
 
@@ -43,7 +44,8 @@ async def _list(settings: Settings, db: Database, check: bool) -> None:
     with db.snapshot() as tx:
         paused = {row.channel: row.reason for row in states.all_of_them(tx) if row.paused_at is not None}
     table = Table("channel", "state", "from", "what is wrong")
-    async with open_registry(settings.channels, settings.plugins.folder, loan) as registry:
+    where = str(settings.folder / "channels.toml")
+    async with open_registry(settings.channels, settings.plugins.folder, loan, where=where) as registry:
         for kind, installed in registry.ready.items():
             wrong = paused.get(kind) or (await _checked(registry, kind) if check else "")
             table.add_row(kind, "paused" if kind in paused else "ready", installed.source, wrong)
@@ -66,8 +68,10 @@ async def _checked(registry: Registry, kind: str) -> str:
 @config_option
 def pause(kind: str, reason: str, folder: Path) -> None:
     """Send nothing more on the channel KIND. What is queued waits."""
-    with database(settings_in(folder)) as db, db.transaction() as tx:
-        states.pause(tx, kind, reason, datetime.now(UTC))
+    settings = settings_in(folder)
+    _expect_known(settings, kind)
+    with database(settings) as db, db.transaction() as tx:
+        states.pause(tx, kind, reason, clock.now(tx).machine)
     click.echo(f"paused {kind}")
 
 
@@ -76,6 +80,17 @@ def pause(kind: str, reason: str, folder: Path) -> None:
 @config_option
 def resume(kind: str, folder: Path) -> None:
     """Let the channel KIND send again."""
-    with database(settings_in(folder)) as db, db.transaction() as tx:
+    settings = settings_in(folder)
+    _expect_known(settings, kind)
+    with database(settings) as db, db.transaction() as tx:
         states.resume(tx, kind)
     click.echo(f"resumed {kind}")
+
+
+def _expect_known(settings: Settings, kind: str) -> None:
+    """A misspelt name would pause nothing, without a word."""
+    if kind not in settings.channels:
+        known = ", ".join(settings.channels) or "none"
+        raise click.ClickException(
+            f"{settings.folder / 'channels.toml'}: there is no table [channels.{kind}]; there is {known}"
+        )

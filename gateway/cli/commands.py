@@ -5,7 +5,8 @@ from typing import Any, Final
 import click
 
 from gateway import __version__
-from gateway.app.composition import SchemaOutdated
+from gateway.app import CannotListen
+from gateway.app.composition import NoDatabase, SchemaOutdated
 from gateway.cli import channels, data, demo, keys, serving
 from gateway.settings import SettingsError
 from gateway.storage.database import Unavailable
@@ -19,8 +20,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise click.ClickException(f"the settings cannot be used:\n{error}") from None
-        except SchemaOutdated as error:
+        except (SchemaOutdated, NoDatabase) as error:
             raise click.ClickException(str(error)) from None
+        except CannotListen as error:
+            raise click.ClickException(f"{error}; see [server] in gateway.toml") from None
         except Unavailable as error:
             raise click.ClickException(f"the database does not answer: {type(error.orig).__name__}") from None
 

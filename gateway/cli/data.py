@@ -13,7 +13,8 @@ from rich.table import Table
 
 from gateway.app import open_gateway
 from gateway.app.composition import installation_without_channels
-from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.options import config_option, database, may_migrate, settings_in
+from gateway.contract import Failure
 from gateway.services import bulk, printing
 from gateway.services.installation import Installation
 from gateway.services.problems import Conflict, NotFound
@@ -138,11 +139,13 @@ def batch(batch_id: str, target: Path | None, folder: Path) -> None:
     """
     try:
         done = asyncio.run(_export(settings_in(folder), batch_id))
-    except (NotFound, Conflict) as error:
+    except (NotFound, Conflict, Failure) as error:
         raise click.ClickException(str(error)) from None
     if done.folder is None:
         raise click.ClickException(f"the batch is {done.state} and has no files")
     place = Path(done.folder)
+    if not place.is_dir():
+        raise click.ClickException(f"the files of the batch are not on this machine any more: {place} is gone")
     if target is not None:
         place = Path(shutil.copytree(place, target / done.id, dirs_exist_ok=True))
     click.echo(f"{done.printed} of {done.pieces} pieces printed, in {place}")
@@ -151,9 +154,11 @@ def batch(batch_id: str, target: Path | None, folder: Path) -> None:
 
 
 async def _export(settings: Settings, batch_id: str) -> printing.Batch:
-    async with open_gateway(settings) as gateway:
+    async with open_gateway(settings, migrate=may_migrate(settings)) as gateway:
         found = await gateway.db.read(printing.get, batch_id)
         if found.state not in ("open", "closed"):
             return found
+        if found.channel not in gateway.registry.ready:
+            raise Conflict(f"the channel {found.channel} is not ready; see: risveglio channels list")
         await gateway.db.write(printing.close, batch_id)
         return await batcher.export(gateway.crew, batch_id, settings.data_dir / "prints")

@@ -35,8 +35,13 @@ def settings_in(folder: Path) -> Settings:
 @contextlib.contextmanager
 def database(settings: Settings) -> Iterator[Database]:
     """The database, of this version, closed at the end."""
-    db = open_database(settings, migrate=settings.database.url.reveal().startswith("sqlite"))
+    db = open_database(settings, migrate=may_migrate(settings))
     try:
         yield db
     finally:
         db.close()
+
+
+def may_migrate(settings: Settings) -> bool:
+    """On one machine every command may bring the database up to date; a shared one is somebody's decision."""
+    return settings.database.url.reveal().startswith("sqlite")

@@ -59,7 +59,9 @@ def worker(folder: Path, channels: tuple[str, ...]) -> None:
     unknown = sorted(set(channels) - set(settings.channels))
     if unknown:
         known = ", ".join(settings.channels) or "none"
-        raise click.BadParameter(f"no table [channels.{unknown[0]}] in {folder}/channels.toml; there is {known}")
+        raise click.ClickException(
+            f"{settings.folder / 'channels.toml'}: there is no table [channels.{unknown[0]}]; there is {known}"
+        )
     _run(settings, [Part.WORKER], channels)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from gateway.demo.people import Person
+from gateway.domain.coupon import shown
 from gateway.domain.words import SendKey
 from gateway.services.report import JobReport
 from gateway.storage import agenda, batches, entries, jobs, recipients
@@ -88,7 +89,7 @@ def pieces_of(tx: Transaction, batch_id: str, people: Mapping[str, Person]) -> l
         Piece(
             sequence=row.sequence,
             person=people[profiles[key.recipient_id].external_id],
-            code=entry_of[key.entry].code,
+            code=shown(entry_of[key.entry].code),
         )
         for row, key in zip(rows, keys, strict=True)
     ]

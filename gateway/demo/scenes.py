@@ -228,14 +228,14 @@ async def _last_calls(stage: Stage) -> None:
     await stage.days.until(AFTER_LAST_CALL)
     story.chapter(stage.console, AFTER_LAST_CALL, "The last call, 18 hours before each code ends")
     fresh = stage.postbag.collect()
-    story.line(stage.console, "sent", f"{_told(fresh)}; a third SMS in a week goes to nobody, a push instead to some")
+    story.line(stage.console, "sent", f"{_told(fresh)}; instead of a third SMS in a week a push, or nothing")
     _tell_uses(stage.console, await stage.customers.redeem(fresh, 0.03, "buys in the end", "web"))
     await stage.days.until(AFTER_CODES)
     stage.postbag.collect()
     used = {use.person.id for use in stage.customers.uses}
     left = next(message for message in stage.postbag.of("email") if message.person.id not in used)
     late = await stage.customers.refused(left.code or "", "try-late")
-    story.line(stage.console, "too late", f"a code on {AFTER_CODES:%d %B}: “{late.detail}”")
+    story.line(stage.console, "too late", f"a code on {AFTER_CODES.day} {AFTER_CODES:%B}: “{late.detail}”")
 
 
 async def _paper_arrives(stage: Stage, mailing: Mailing) -> None:

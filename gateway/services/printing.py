@@ -96,9 +96,9 @@ def close(tx: Transaction, public_id: str) -> Batch:
     return get(tx, public_id)
 
 
-def closed(tx: Transaction) -> list[str]:
-    """Batches that wait to be written."""
-    return [row.public_id for row in batches.all_of_them(tx) if row.state == "closed"]
+def closed(tx: Transaction, channels: Sequence[str]) -> list[str]:
+    """Batches of these channels that wait to be written, the oldest first."""
+    return batches.closed(tx, channels)
 
 
 def check(tx: Transaction, installation: Installation, public_id: str) -> list[SendKey]:

@@ -62,7 +62,7 @@ def _holds(tx: Transaction, where: Expression, at: datetime) -> ColumnElement[bo
 def _equals(tx: Transaction, name: str, value: Scalar) -> ColumnElement[bool]:
     """JSON equality, by type: the text "1" is not the number 1, and `true` is neither."""
     if tx.dialect.name != "sqlite":
-        return recipients.c.attributes.op("@>")(cast({name: value}, JSONB))
+        return recipients.c.attributes.bool_op("@>")(cast({name: value}, JSONB))
     kinds = _sqlite_kinds(value)
     path = f'$."{name}"'
     # SQLite itself takes what does not fit 64 bits for a real.

@@ -54,6 +54,12 @@ def all_of_them(tx: Transaction, limit: int = 200) -> Sequence[Record]:
     return tx.execute(_SELECT.add_columns(pieces.label("pieces")).order_by(batches.c.id.desc()).limit(limit)).all()
 
 
+def closed(tx: Transaction, channels: Sequence[str]) -> list[str]:
+    """The public ids of these channels' batches that wait to be written, the oldest first."""
+    query = select(batches.c.public_id).where(batches.c.state == "closed", batches.c.channel.in_(channels))
+    return list(tx.scalars(query.order_by(batches.c.id)))
+
+
 def items(tx: Transaction, batch_id: int) -> Sequence[Record]:
     """The sends of a batch, in a fixed order; `sequence` is None for one that was pulled out."""
     query = select(batch_items).where(batch_items.c.batch_id == batch_id)

@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import itertools
 import queue
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -104,6 +106,8 @@ class Database:
             except DBAPIError as error:
                 if attempt >= _RETRIES or not isinstance(error.orig, _BROKEN_OFF):
                     raise
+                # At once, the two would meet again: the other has hardly woken up.
+                time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - spreads load only
         raise AssertionError
 
 
@@ -188,3 +192,6 @@ _JSON: dict[str, Any] = {"json_serializer": _dump, "json_deserializer": msgspec.
 
 Unavailable = OperationalError
 """The database is away or busy; nothing of the transaction was kept."""
+
+NotUsable = DBAPIError
+"""Whatever a database may answer instead of a result: away, not ours, not allowed."""

@@ -1,25 +1,29 @@
 """Paper: sends gathered into batches, and closed batches written to files."""
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from gateway.contract import BatchTicket, Outbound, Piece, PieceRefused, PrintFile
+from gateway.contract import BatchTicket, ChannelMisconfigured, Failure, Outbound, Piece, PieceRefused, PrintFile
 from gateway.domain.words import SendKey
 from gateway.rendering import RenderBatch, Rendered
 from gateway.services import compose, housekeeping, printing
 from gateway.services.claim import claim, places_due
 from gateway.services.printing import Batch
+from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
 
 log: Any = structlog.get_logger()
 
-_LEASE: Final = timedelta(minutes=30)
+_LEASE: Final = timedelta(minutes=2)
+_RENEWED_EVERY_S: Final = 30.0
+_WAIT_S: Final = 0.5
 _PAGE: Final = 500
 
 
@@ -41,25 +45,68 @@ async def gather(crew: Crew, channel: str) -> int:
 
 
 async def export_closed(crew: Crew, folder: Path) -> int:
-    """Write the files of every batch that waits for them. Returns how many were written."""
-    written = 0
-    for public_id in await crew.db.read(printing.closed):
-        if await crew.db.write(housekeeping.take_lead, f"print:{public_id}", crew.name, _LEASE):
-            try:
-                await export(crew, public_id, folder)
-            finally:
-                await crew.db.write(housekeeping.release_lead, f"print:{public_id}", crew.name)
-            written += 1
+    """Write the files of every batch that waits for them. Returns how many were written.
+
+    One that cannot be written holds up no other; what the first of them raised is raised at the end.
+    """
+    written, faults = 0, []
+    for public_id in await crew.db.read(printing.closed, list(crew.registry.ready)):
+        try:
+            async with _alone(crew, f"print:{public_id}") as is_free:
+                if is_free:
+                    await _export(crew, public_id, folder)
+                    written += 1
+        except Exception as error:
+            why = str(error) if isinstance(error, Failure) else type(error).__name__
+            log.error("batch.not_written", batch=public_id, error=why)
+            faults.append(error)
+    if faults:
+        raise faults[0]
     return written
 
 
 async def export(crew: Crew, public_id: str, folder: Path) -> Batch:
-    """Check a closed batch once more and write its files into `folder/<id>`.
+    """Write the files of a closed batch into `folder/<id>`, or wait for the process that is at it."""
+    while (batch := await crew.db.read(printing.get, public_id)).state == "closed":
+        async with _alone(crew, f"print:{public_id}") as is_free:
+            if is_free:
+                return await _export(crew, public_id, folder)
+        await asyncio.sleep(_WAIT_S)
+    return batch
+
+
+@contextlib.asynccontextmanager
+async def _alone(crew: Crew, name: str) -> AsyncIterator[bool]:
+    """Whether this process has the lease `name`, from now to the end of the block."""
+    is_free = await crew.db.write(housekeeping.take_lead, name, crew.name, _LEASE)
+    if not is_free:
+        yield False
+        return
+    renewing = asyncio.create_task(_renew(crew, name))
+    try:
+        yield True
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        await crew.db.write(housekeeping.release_lead, name, crew.name)
+
+
+async def _renew(crew: Crew, name: str) -> None:
+    while True:
+        await asyncio.sleep(_RENEWED_EVERY_S)
+        with contextlib.suppress(Unavailable):
+            await crew.db.write(housekeeping.take_lead, name, crew.name, _LEASE)
+
+
+async def _export(crew: Crew, public_id: str, folder: Path) -> Batch:
+    """Check a closed batch once more and write its files.
 
     Begun again after a crash it starts from nothing. Pieces that are stopped or refused while it
     works are left out, and the files written again without them.
     """
     batch = await crew.db.read(printing.get, public_id)
+    if batch.state != "closed":
+        return batch
     left = await crew.db.write(printing.check, crew.installation, public_id)
     while True:
         messages = await _messages(crew, batch.channel, left)
@@ -100,10 +147,10 @@ async def _messages(crew: Crew, channel: str, keys: Sequence[SendKey]) -> dict[S
 async def _write(
     crew: Crew, batch: Batch, messages: Mapping[SendKey, Outbound], folder: Path
 ) -> tuple[list[SendKey], list[PrintFile]]:
-    """Write the files, again without every piece that the channel refuses."""
+    """Write the files, again without every piece that the channel refuses. Nothing left, nothing written."""
     keys = list(messages)
     channel = crew.registry.ready[batch.channel].channel
-    while True:
+    while keys:
         pieces = [Piece(sequence=number, message=messages[key]) for number, key in enumerate(keys, start=1)]
         ticket = BatchTicket(
             id=batch.id,
@@ -116,8 +163,12 @@ async def _write(
         try:
             return keys, await channel.export(ticket, pieces, folder)
         except PieceRefused as refusal:
+            if not 1 <= refusal.sequence <= len(keys):
+                raise ChannelMisconfigured("adapter-bug", f"refused piece {refusal.sequence}, which is none") from None
             key = keys.pop(refusal.sequence - 1)
             await crew.db.write(printing.refuse, crew.installation, {key: refusal.code})
+    await asyncio.to_thread(_empty, folder)
+    return [], []
 
 
 def _empty(folder: Path) -> None:

@@ -14,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.services import control, housekeeping
+from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
 from gateway.workers.reaper import take_back_claims
 
@@ -46,7 +47,11 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
         await stop.wait()
     finally:
         scheduler.shutdown(wait=False)
-        await crew.db.write(housekeeping.release_lead, _LEADER, crew.name)
+        try:
+            await crew.db.write(housekeeping.release_lead, _LEADER, crew.name)
+        except Unavailable as error:
+            # It ends by itself; a database that is away is no reason to end with a fault.
+            log.warning("clock.lead_kept", error=type(error).__name__)
 
 
 def _leading(crew: Crew, name: str, duty: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:

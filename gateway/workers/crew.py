@@ -14,7 +14,7 @@ from gateway.storage.database import Database
 
 
 class BusinessTime:
-    """Business time as this process last saw it in the database; never more than a poll behind."""
+    """Business time as the latest claim of this process found it: channels are called with what was just claimed."""
 
     def __init__(self) -> None:
         self._offset = timedelta(0)

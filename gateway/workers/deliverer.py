@@ -58,6 +58,7 @@ class Deliverer:
         # Room for one: the claim behind the one being handed over.
         self._ready: asyncio.Queue[Prepared] = asyncio.Queue(1)
         self._stopping = asyncio.Event()
+        self._is_out_of_time = False
 
     async def claim_and_render(self) -> int:
         """Take what is due and make its messages. Returns how many sends were looked at."""
@@ -92,17 +93,21 @@ class Deliverer:
         """Finish the window in flight and begin no other."""
         self._stopping.set()
 
+    def hurry(self) -> None:
+        """Wait for the database no longer: what cannot be written at once is left to the lease."""
+        self._is_out_of_time = True
+
     async def put_back(self) -> None:
         """Return claims that were prepared and never begun."""
         while not self._ready.empty():
-            await self._crew.db.write(record.close, self._ready.get_nowait().claim)
+            await self._close(self._ready.get_nowait().claim)
 
     async def _prepare(self, taken: Claim) -> Prepared:
         try:
             return await self._render(taken)
         except BaseException:
             # Nobody was called: the sends go back at once instead of when the lease runs out.
-            await self._crew.db.write(record.close, taken)
+            await self._close(taken)
             raise
 
     async def _render(self, taken: Claim) -> Prepared:
@@ -131,7 +136,8 @@ class Deliverer:
 
     async def _hand_over(self, prepared: Prepared) -> None:
         taken, began_s = prepared.claim, time.monotonic()
-        windows = _windows(prepared.envelopes, self._capabilities.window)
+        envelopes = [] if self._stopping.is_set() else prepared.envelopes
+        windows = _windows(envelopes, self._capabilities.window)
         try:
             first = [envelope.key for envelope in windows[0]] if windows else []
             started = await self._crew.db.write(record.start, taken, first, self._crew.lease)
@@ -140,8 +146,8 @@ class Deliverer:
                 if not started:
                     break
         finally:
-            await self._patiently(record.close, taken)
-        self._learn(len(prepared.envelopes), time.monotonic() - began_s)
+            await self._close(taken)
+        self._learn(len(envelopes), time.monotonic() - began_s)
 
     async def _send(self, taken: Claim, window: Sequence[Envelope], after: Sequence[Envelope]) -> set[SendKey]:
         """Hand over one window and record it; start the next with the record of its last outcomes."""
@@ -149,7 +155,8 @@ class Deliverer:
         following = [envelope.key for envelope in after]
         messages = [message for envelope in window for _, message in envelope.messages]
         unsaved: list[Answered] = []
-        async with contextlib.aclosing(_Chunks(self._channel_send(messages), _FLUSH_S)) as chunks:
+        chunks = _Chunks(self._channel_send(messages), _FLUSH_S)
+        try:
             while (outcomes := await chunks.next()) is not None:
                 unsaved += waiting.answered(outcomes)
                 if self._stopping.is_set() or any(_ends_claim(outcome) for outcome in outcomes):
@@ -157,23 +164,42 @@ class Deliverer:
                 if unsaved and not waiting.done():
                     await self._record(taken, unsaved, [])
                     unsaved = []
-        return await self._record(taken, unsaved, following)
+            return await self._record(taken, unsaved, following)
+        except asyncio.CancelledError:
+            # Out of time: what is known already need not come to be in doubt.
+            with contextlib.suppress(Unavailable):
+                await self._record(taken, [*unsaved, *waiting.answered(chunks.left())], [])
+            raise
+        finally:
+            await chunks.aclose()
 
-    def _channel_send(self, messages: Sequence[Outbound]) -> AsyncGenerator[Outcome, None]:
-        return self._crew.registry.ready[self._channel].channel.send(messages)
+    async def _channel_send(self, messages: Sequence[Outbound]) -> AsyncGenerator[Outcome, None]:
+        """One call of the channel; more where a single send has more messages than a window may hold."""
+        channel, most = self._crew.registry.ready[self._channel].channel, self._capabilities.window
+        for start in range(0, len(messages), most):
+            async with contextlib.aclosing(channel.send(messages[start : start + most])) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
 
     async def _record(self, taken: Claim, answered: Sequence[Answered], following: Sequence[SendKey]) -> set[SendKey]:
         return await self._patiently(
             record.record, self._crew.installation, taken, answered, following, self._crew.lease
         )
 
+    async def _close(self, taken: Claim) -> None:
+        """End a claim. Out of time and without a database, its lease will."""
+        with contextlib.suppress(Unavailable):
+            await self._patiently(record.close, taken)
+
     async def _patiently(self, write: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Write what must not be forgotten: while the database is away, again and again."""
+        """Write what must not be forgotten: while the database is away, again and again, as long as there is time."""
         pause_s = 0.1
         while True:
             try:
                 return await self._crew.db.write(write, *args, **kwargs)
             except Unavailable as error:
+                if self._is_out_of_time:
+                    raise
                 log.warning("record.waits", channel=self._channel, error=type(error).__name__)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 5.0)
@@ -236,19 +262,33 @@ class _Chunks:
         if self._over:
             return None
         chunk = [await self._arrived.get()]
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self._every_s):
                 while chunk[-1] is not None:
                     chunk.append(await self._arrived.get())
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            self._put_back(chunk)
+            raise
         if chunk[-1] is None:
             self._over = True
             await self._listener
         return [outcome for outcome in chunk if outcome is not None] or None
 
+    def left(self) -> list[Outcome]:
+        """What has arrived and was not asked for yet."""
+        arrived = [self._arrived.get_nowait() for _ in range(self._arrived.qsize())]
+        return [outcome for outcome in arrived if outcome is not None]
+
     async def aclose(self) -> None:
         self._listener.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._listener
+
+    def _put_back(self, chunk: Sequence[Outcome | None]) -> None:
+        for outcome in chunk:
+            self._arrived.put_nowait(outcome)
 
     async def _listen(self) -> None:
         try:
@@ -272,9 +312,16 @@ async def run_deliverer(crew: Crew, channel: str, stop: asyncio.Event) -> None:
         asyncio.create_task(keep_working(f"claims:{channel}", deliverer.claim_and_render, poll_s=poll_s, stop=stop)),
         asyncio.create_task(keep_working(f"delivery:{channel}", deliverer.deliver, poll_s=0.0, stop=stop)),
     ]
-    await stop.wait()
-    deliverer.stop()
-    while not all(loop.done() for loop in loops):
+    try:
+        await stop.wait()
+        deliverer.stop()
+        while not all(loop.done() for loop in loops):
+            await deliverer.put_back()
+            await asyncio.wait(loops, timeout=0.05)
         await deliverer.put_back()
-        await asyncio.wait(loops, timeout=0.05)
-    await deliverer.put_back()
+    finally:
+        # They must not outlive the database and the channels that they work with.
+        deliverer.hurry()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)

@@ -9,6 +9,7 @@ import structlog
 
 log: Any = structlog.get_logger()
 
+_SHORTEST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 30.0
 
 
@@ -23,7 +24,7 @@ async def keep_working(name: str, work: Callable[[], Awaitable[int]], *, poll_s:
             found = await work()
         except Exception as error:
             log.error("worker.failed", worker=name, error=type(error).__name__, exc_info=_bug(error))
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            pause_s = min(max(pause_s * 2, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
             await rest(stop, pause_s)
             continue
         pause_s = poll_s

@@ -59,6 +59,7 @@ def test_a_host_is_read_without_its_port(host: str, name: str) -> None:
     ("raw", "path"),
     [
         (b"/v1/jobs/job_a:pause", "/v1/jobs/job_a/:pause"),
+        (b"/v1/jobs/job:a:pause", "/v1/jobs/job:a/:pause"),
         (b"/v1/jobs/job_a%3Apause?x=1", "/v1/jobs/job_a/:pause"),
         (b"/v1/recipients/a%2Fb%25", "/v1/recipients/a%2Fb%25"),
         (b"/v1/recipients/a:b", "/v1/recipients/a:b"),

@@ -65,6 +65,7 @@ async def test_a_call_without_the_right_signature_is_refused_without_detail(smal
         for headers in ({}, {"X-Signature": ""}, {"X-Signature": "0" * 64}):
             answer = await stranger.post("/hooks/email", content=told(), headers=headers)
             assert answer.status_code == 403
+            assert answer.json()["type"].endswith("#forbidden")
             assert "detail" not in answer.json()
 
 

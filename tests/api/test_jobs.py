@@ -238,6 +238,7 @@ async def test_a_job_is_paused_resumed_and_cancelled(house: House) -> None:
         refused = await client.post("/v1/jobs/job_a:resume")
     assert refused.status_code == 409
     assert "cancelled" in refused.json()["detail"]
+    assert refused.json()["instance"] == "/v1/jobs/job_a:resume"
 
 
 @pytest.mark.parametrize(

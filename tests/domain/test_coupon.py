@@ -29,15 +29,15 @@ def test_codes_are_read_as_they_were_made_and_shown() -> None:
         assert [len(group) for group in shown(code).split("-")] == [4, 4, 4]
 
 
-@pytest.mark.parametrize("code", CODES[:40])
-def test_every_single_wrong_symbol_is_caught(code: str) -> None:
+def test_every_single_wrong_symbol_is_caught() -> None:
     wrong = [
         code[:place] + symbol + code[place + 1 :]
+        for code in CODES[:40]
         for place in range(LENGTH)
         for symbol in ALPHABET
         if symbol != code[place]
     ]
-    assert len(wrong) == LENGTH * 28
+    assert len(wrong) == 40 * LENGTH * 28
     assert all(is_refused(each) for each in wrong)
 
 

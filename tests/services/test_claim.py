@@ -13,7 +13,7 @@ from tests.builders import CHANNELS, LEASE, NOW, World, cap, installation, posta
 
 PHONE = {"kind": "phone", "value": "+12025550142"}
 # SQLite has one writer at a time: the second transaction would not begin before the first has ended.
-on_postgres = pytest.mark.parametrize("world", ["postgres"], indirect=True)
+on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
 TEXTED = {"grants": ("email", "sms"), "addresses": [{"kind": "email", "value": "c1@example.com"}, PHONE]}
 

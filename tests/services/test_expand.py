@@ -127,7 +127,7 @@ def test_an_audience_is_chosen_as_of_the_instant_at_which_its_job_begins(world: 
     assert world.state(job_id, "sleeper") == ("queued", None)
 
 
-@pytest.mark.parametrize("world", ["postgres"], indirect=True)
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_two_workers_never_expand_the_same_job_at_once(world: World) -> None:
     world.people(*IDS)
     job_id = world.accept(job())

@@ -172,7 +172,7 @@ def test_what_is_in_a_workers_hands_when_its_job_is_paused_still_goes(ada: World
     assert ada.state(job_id, "ada") == ("accepted", None)
 
 
-@pytest.mark.parametrize("world", ["postgres"], indirect=True)
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_a_job_is_not_resumed_behind_the_back_of_a_claim_that_saw_it_paused(ada: World) -> None:
     """Without the shards' locks the claim's send would be held for ever: nobody would wake it again."""
     job_id = ada.run()

