@@ -1,5 +1,6 @@
 """Recipients, written whole or not at all."""
 
+import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -46,10 +47,7 @@ def test_writing_a_person_again_replaces_what_was_known(world: World) -> None:
     found = {row.value: row for row in addresses(world, "c-1")}
     assert set(found) == {"A@example.com", "c@example.com", "Via Roma 1, 00100, Roma, IT"}
     assert found["A@example.com"].id == kept.id
-    assert [value for value, row in found.items() if row.is_primary] == [
-        "Via Roma 1, 00100, Roma, IT",
-        "c@example.com",
-    ] or {value for value, row in found.items() if row.is_primary} == {"c@example.com", "Via Roma 1, 00100, Roma, IT"}
+    assert {value for value, row in found.items() if row.is_primary} == {"c@example.com", "Via Roma 1, 00100, Roma, IT"}
     with world.db.snapshot() as tx:
         row = recipients.get(tx, "c-1")
     assert row is not None
@@ -99,8 +97,6 @@ def test_attributes_have_a_limit(world: World) -> None:
 
 
 async def test_of_two_who_claim_one_address_at_once_one_gets_it_and_the_other_a_reason(world: World) -> None:
-    import asyncio
-
     async def claim(id: str) -> bool:
         try:
             await world.db.write(lambda tx: people.put(tx, world.house, person(id, addresses=mails("a@example.com"))))

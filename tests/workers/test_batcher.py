@@ -85,7 +85,7 @@ async def test_a_missing_value_leaves_its_piece_out(floor: Floor, tmp_path: Path
 
 
 async def test_who_withdrew_before_the_export_is_left_out(floor: Floor, tmp_path: Path) -> None:
-    _, batch_id = await closed_batch(floor, {"c-1": "ok", "c-2": "ok"})
+    await closed_batch(floor, {"c-1": "ok", "c-2": "ok"})
     floor.world.consents("withdrawn", "c-1", channel="paper")
     await until_written(floor, tmp_path)
     assert pieces(all_batches(floor)[0]) == ["1 c-2"]

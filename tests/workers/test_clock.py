@@ -15,7 +15,7 @@ from gateway.storage.database import Database
 from gateway.storage.tables import leases
 from gateway.workers.clock import run_clock
 from gateway.workers.crew import Crew
-from tests.builders import LEASE, World
+from tests.builders import LEASE
 from tests.workers.floor import Floor, crew_for
 
 
@@ -41,9 +41,8 @@ async def test_one_leads_and_the_other_takes_over_when_it_stops(wide_floor: Floo
     async with crew_for(floor.db, tmp_path, name="w-2") as second, ticking(floor.crew) as stop_first:
         await floor.until(lambda: leader(floor.db) == "w-1")
         async with ticking(second):
-            world = floor.world
-            cancelled = _cancelled_job(world)
-            await floor.until(lambda: world.states(cancelled) == {(0, "cancelled", "cancelled"): 1})
+            cancelled = _cancelled_job(floor)
+            await floor.until_states(cancelled, {("cancelled", "cancelled"): 1})
             assert leader(floor.db) == "w-1", "the second has ticked, and waits"
 
             stop_first.set()
@@ -52,10 +51,9 @@ async def test_one_leads_and_the_other_takes_over_when_it_stops(wide_floor: Floo
     assert leader(floor.db) is None
 
 
-def _cancelled_job(world: World) -> int:
-    world.people("c-1")
-    job_id = world.run()
-    with world.db.transaction() as tx:
+def _cancelled_job(floor: Floor) -> int:
+    job_id = floor.run({"c-1": "ok"})
+    with floor.db.transaction() as tx:
         control.cancel(tx, f"job-{job_id}")
     return job_id
 
