@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import Coroutine, Iterator, Sequence
@@ -25,7 +26,6 @@ log: Any = structlog.get_logger()
 
 class CannotListen(Exception):
     """The API has no address to answer at."""
-
 
 
 class Part(StrEnum):
@@ -127,7 +127,7 @@ async def serve_api(gateway: Gateway, stop: asyncio.Event) -> None:
         server_header=False,
         date_header=True,
         proxy_headers=False,
-        timeout_graceful_shutdown=int(gateway.settings.worker.drain_s),
+        timeout_graceful_shutdown=math.ceil(gateway.settings.worker.drain_s),
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve())

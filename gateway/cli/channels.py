@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 import structlog
-from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.options import config_option, database, settings_in, show
 from gateway.contract import Failure
 from gateway.registry.registry import Loan, Registry, open_registry
 from gateway.settings import Settings
@@ -27,7 +26,7 @@ def channels() -> None:
 @click.option("--check", is_flag=True, help="Ask each channel whether it could send at this moment. Sends nothing.")
 @config_option
 def list_(check: bool, folder: Path) -> None:
-    """List the channels: ready, paused or broken, and why."""
+    """List the channels: ready, paused, broken or off, and why."""
     settings = settings_in(folder)
     with database(settings) as db:
         asyncio.run(_list(settings, db, check))
@@ -51,7 +50,9 @@ async def _list(settings: Settings, db: Database, check: bool) -> None:
             table.add_row(kind, "paused" if kind in paused else "ready", installed.source, wrong)
         for kind, reason in (*registry.broken.items(), *registry.faults.items()):
             table.add_row(kind, "broken", "", reason)
-    Console().print(table)
+        for kind in settings.channels.keys() - registry.ready.keys() - registry.broken.keys():
+            table.add_row(kind, "off", "", "")
+    show(table)
 
 
 async def _checked(registry: Registry, kind: str) -> str:
@@ -64,7 +65,7 @@ async def _checked(registry: Registry, kind: str) -> str:
 
 @channels.command()
 @click.argument("kind")
-@click.option("--reason", default="paused by an operator", show_default=True)
+@click.option("--reason", default="paused by an operator", show_default=True, help="What the list says of it.")
 @config_option
 def pause(kind: str, reason: str, folder: Path) -> None:
     """Send nothing more on the channel KIND. What is queued waits."""

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from gateway.app import open_gateway
 from gateway.app.composition import installation_without_channels
-from gateway.cli.options import config_option, database, may_migrate, settings_in
+from gateway.cli.options import config_option, database, may_migrate, settings_in, show
 from gateway.contract import Failure
 from gateway.services import bulk, printing
 from gateway.services.installation import Installation
@@ -124,7 +124,7 @@ def batches(folder: Path) -> None:
         for each in printing.all_of_them(tx):
             counts = (str(each.pieces), str(each.printed))
             table.add_row(each.id, each.job_name, each.state, *counts, f"{each.mailing_at:%Y-%m-%d}")
-    Console().print(table)
+    show(table)
 
 
 @export.command()

@@ -30,7 +30,13 @@ def demo(folder: Path) -> None:
 
 
 @click.command()
-@click.option("--recipients", type=click.IntRange(100, 1_000_000), default=20_000, show_default=True)
+@click.option(
+    "--recipients",
+    type=click.IntRange(100, 1_000_000),
+    default=20_000,
+    show_default=True,
+    help="How many people the measured job has.",
+)
 @click.option("--database", "url", help="A PostgreSQL URL to measure as well, beside SQLite.")
 def bench(recipients: int, url: str | None) -> None:
     """Measure on this machine: expansion, e-mail end to end, redemptions, bytes per send.

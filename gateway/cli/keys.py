@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.options import config_option, database, settings_in, show
 from gateway.services import keys
 from gateway.services.problems import Invalid, NotFound
 
@@ -46,7 +45,7 @@ def list_(folder: Path) -> None:
         for row in keys.all_of_them(tx):
             when = [_day(at) for at in (row.created_at, row.expires_at, row.revoked_at)]
             table.add_row(row.id, row.client, " ".join(row.scopes), *when)
-    Console().print(table)
+    show(table)
 
 
 @key.command()

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.table import Table
 
 from gateway.app.composition import open_database
 from gateway.app.logs import configure_logs
@@ -45,3 +47,8 @@ def database(settings: Settings) -> Iterator[Database]:
 def may_migrate(settings: Settings) -> bool:
     """On one machine every command may bring the database up to date; a shared one is somebody's decision."""
     return settings.database.url.reveal().startswith("sqlite")
+
+
+def show(table: Table) -> None:
+    """Print a table as it is: `[channels.sms]` in a cell is no markup."""
+    Console(markup=False, emoji=False, highlight=False).print(table)

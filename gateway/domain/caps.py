@@ -47,6 +47,8 @@ def first_full(
 
 def _room(rule: CapRule, spends: Sequence[Spend], at: datetime) -> datetime:
     """The first instant not before `at` with fewer than `max` spends within `window` on either side."""
+    if len(spends) < rule.max:
+        return at
     times = [spend.at for spend in spends if rule.covers(spend.channel, spend.purpose)]
     while True:
         first = bisect_right(times, at - rule.window)

@@ -80,7 +80,7 @@ def facts_of(
         zone=zone_of(installation, known.time_zone),
         country=known.country,
         address_kinds=EVERYBODY_HAS.union(known.address_kinds),
-        suppressed_kinds=frozenset(known.address_kinds - known.usable_kinds),
+        suppressed_kinds=known.suppressed_kinds,
         consents=known.consents.get(job.spec.purpose, {}),
         spends=known.spends,
         erased=known.erased,

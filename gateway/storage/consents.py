@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any, Final
 
+import msgspec
 from sqlalchemy import BigInteger, Text, and_, or_, select
 
 from gateway.domain.consent import Action, ConsentRow, ConsentState, latest
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Columns, insert_into, insert_rows, table_of
 from gateway.storage.tables import consent_states, consents
-from gateway.storage.types import Record
+from gateway.storage.types import Instant, Record
 
 _LEDGER = (
     "recipient_id",
@@ -23,11 +25,13 @@ _LEDGER = (
     "evidence",
     "actor",
 )
+_PLACE: Final[Columns] = {"recipient_id": BigInteger(), "at": Instant()}
 
 
 def add(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]], actor: str, now: datetime) -> None:
     """Append to the ledger, and let each state be its newest row; of equals the withdrawal wins.
 
+    What the ledger has already, word for word, is not said twice: an import may be done again.
     A row dated in the future counts as of now: a clock that runs ahead must not outlast a withdrawal.
     """
     insert_rows(
@@ -36,7 +40,7 @@ def add(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]], actor: str, now
         _LEDGER,
         [
             (id, row.channel, row.purpose, row.action, row.at, now, row.source, row.text_version, row.evidence, actor)
-            for id, row in rows
+            for id, row in _unsaid(tx, rows)
         ],
     )
     newest: dict[tuple[int, str, str], ConsentState] = {}
@@ -46,6 +50,21 @@ def add(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]], actor: str, now
         newest[key] = latest([newest.get(key, state), state]) or state
     if newest:
         _merge(tx, newest)
+
+
+def _unsaid(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]]) -> list[tuple[int, ConsentRow]]:
+    """Those rows that are not in the ledger, each once."""
+    asked = table_of(tx, "asked", _PLACE, list({(id, row.at) for id, row in rows}))
+    same = and_(*(consents.c[name] == asked.c[name] for name in _PLACE))
+    told = tx.execute(select(consents).join(asked, same)).all() if rows else []
+    known = {_said(row.recipient_id, row) for row in told}
+    unsaid = {_said(id, row): (id, row) for id, row in rows}
+    return [each for said, each in unsaid.items() if said not in known]
+
+
+def _said(recipient_id: int, row: ConsentRow | Record) -> tuple[Any, ...]:
+    evidence = msgspec.json.encode(row.evidence, order="deterministic")
+    return (recipient_id, row.channel, row.purpose, row.action, row.at, row.source, row.text_version, evidence)
 
 
 def _merge(tx: Transaction, newest: dict[tuple[int, str, str], ConsentState]) -> None:

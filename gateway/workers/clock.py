@@ -13,7 +13,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from gateway.services import control, housekeeping
+from gateway.services import control, housekeeping, track
 from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
 from gateway.workers.reaper import take_back_claims
@@ -31,6 +31,7 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
         ("reap", crew.settings.poll_s, lambda: take_back_claims(crew)),
         ("sweep", crew.settings.poll_s, lambda: crew.db.write(control.sweep)),
         ("finish", crew.settings.poll_s, lambda: crew.db.write(control.finish)),
+        ("match", 30.0, lambda: crew.db.write(track.match_left_behind, crew.installation)),
         ("forget", 3600.0, lambda: crew.db.write(housekeeping.forget_answers)),
     )
     for name, seconds, duty in duties:

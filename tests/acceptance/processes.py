@@ -34,13 +34,17 @@ class Installation:
             file.write(text)
 
     async def start(self, *command: str) -> asyncio.subprocess.Process:
-        """A process of the gateway; its log goes to `<folder>/<command>-<n>.log`."""
+        """A process of the gateway, at work; its log goes to `<folder>/<command>-<n>.log`."""
         log = self.folder / f"{command[0]}-{len(self._processes)}.log"
         with log.open("wb") as sink:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "gateway", *command, "--config", str(self.config), env=self._environ, stderr=sink
             )
         self._processes.append(process)
+        async with asyncio.timeout(_STARTING_S):
+            while "gateway.started" not in log.read_text():
+                assert process.returncode is None, log.read_text()
+                await asyncio.sleep(0.05)
         return process
 
     async def run(self, *command: str) -> str:

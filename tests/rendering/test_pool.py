@@ -159,7 +159,7 @@ async def test_a_batch_of_runaways_is_given_up_in_the_end() -> None:
 async def test_a_message_that_eats_the_memory_fails_alone() -> None:
     hoard = content("".join(f"{{% set a{n} = vars.big|upper %}}" for n in range(900)) + "{{ recipient.name }}")
     contexts = [context("Anna", big="x"), context("Ingorda", big="x" * 100_000), context("Carlo", big="x")]
-    async with RenderPool(processes=1, memory_bytes=128 * 1024 * 1024) as pool:
+    async with RenderPool(processes=1, memory_bytes=96 * 1024 * 1024) as pool:
         results = await pool.render(RenderBatch(content=hoard, contexts=contexts))
     anna, ingorda, carlo = (getattr(result, "code", "rendered") for result in results)
     assert (anna, carlo) == ("rendered", "rendered")

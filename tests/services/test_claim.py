@@ -334,7 +334,7 @@ def test_without_the_shards_lock_two_claims_would_spend_the_same_slot(world: Wor
             [row] = sends.due(tx, channel, *places_due(tx, channel)[0], NOW + timedelta(hours=1), 9)
             assert row.recipient_id == key.recipient_id
             known = facts.known(tx, [row.recipient_id], spends_after=NOW - timedelta(days=7))
-            assert known[row.recipient_id].spends == []
+            assert known[row.recipient_id].spends == ()
         for tx, job_id, channel in ((one, 1, "email"), (other, 2, "sms")):
             mine = key._replace(job_id=job_id, channel=channel)
             assert sends.move(tx, [Move(mine, sends.State.CLAIMED, cap_at=NOW)], NOW) == {mine}
