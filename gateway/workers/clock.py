@@ -27,6 +27,7 @@ _LEADER: Final = "clock"
 async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
     """Tick until `stop`; then give the lease back, so that the next leader need not wait for its end."""
     scheduler = AsyncIOScheduler(timezone="UTC")
+    ticking: set[asyncio.Task[Any]] = set()
     duties: tuple[tuple[str, float, Callable[[], Awaitable[object]]], ...] = (
         ("reap", crew.settings.poll_s, lambda: take_back_claims(crew)),
         ("sweep", crew.settings.poll_s, lambda: crew.db.write(control.sweep)),
@@ -36,7 +37,7 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
     )
     for name, seconds, duty in duties:
         scheduler.add_job(
-            _leading(crew, name, duty),
+            _leading(crew, name, duty, ticking),
             IntervalTrigger(seconds=max(seconds, 0.5), timezone="UTC"),
             id=name,
             coalesce=True,
@@ -46,6 +47,10 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
     scheduler.start()
     try:
         await stop.wait()
+        scheduler.pause()
+        # A tick that is under way would take the lead again that is given back below.
+        while ticking:
+            await asyncio.wait(ticking)
     finally:
         scheduler.shutdown(wait=False)
         try:
@@ -55,8 +60,16 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
             log.warning("clock.lead_kept", error=type(error).__name__)
 
 
-def _leading(crew: Crew, name: str, duty: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+def _leading(
+    crew: Crew, name: str, duty: Callable[[], Awaitable[object]], ticking: set[asyncio.Task[Any]]
+) -> Callable[[], Awaitable[None]]:
+    """The duty, for the scheduler to call; `ticking` holds the calls that are under way."""
+
     async def tick() -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            ticking.add(task)
+            task.add_done_callback(ticking.discard)
         try:
             if await crew.db.write(housekeeping.take_lead, _LEADER, crew.name, _LEASE):
                 await duty()

@@ -82,7 +82,7 @@ async def sdk(receiver: Receiver, token: str = AUTH_TOKEN) -> AsyncIterator[Clie
 async def eventually(condition: Callable[[], bool]) -> None:
     """Return once `condition` holds. For files, which tell nobody that they have grown."""
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - nobody sets an event for us
+        while not condition():
             await asyncio.sleep(0.01)
 
 
