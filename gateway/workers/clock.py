@@ -48,6 +48,8 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
     try:
         await stop.wait()
         scheduler.pause()
+        # One that was called at this very moment begins first.
+        await asyncio.sleep(0)
         # A tick that is under way would take the lead again that is given back below.
         while ticking:
             await asyncio.wait(ticking)
