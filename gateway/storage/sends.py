@@ -159,16 +159,19 @@ def _is_legal(then: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def start(tx: Transaction, keys: Sequence[SendKey], claim_id: int, now: datetime) -> set[SendKey]:
-    """Of the claim's sends, those that may go out now: still claimed, not cancelled meanwhile."""
+    """Of the claim's sends, those that may go out now: still claimed, not cancelled meanwhile.
+
+    A window whose start was committed while its answer was lost starts again: the worker that holds the
+    claim never asks for one that it has handed over.
+    """
     given = _KEYS.given(tx, keys) | {"holder": claim_id, "now": now}
     return {SendKey(*row) for row in tx.execute(_start(tx.dialect.name), given).all()}
 
 
 @cache
 def _start(dialect: str) -> Executable:
-    change = update(sends).where(
-        _same(_KEYS.table(dialect)), sends.c.state == State.CLAIMED, sends.c.claim_id == _HOLDER
-    )
+    mine = (sends.c.state.in_((State.CLAIMED, State.SENDING)), sends.c.claim_id == _HOLDER)
+    change = update(sends).where(_same(_KEYS.table(dialect)), *mine)
     return change.values(state=State.SENDING, changed_at=_NOW).returning(*_key_columns())
 
 

@@ -187,6 +187,19 @@ def test_outcomes_are_recorded_and_the_next_window_started_in_one_transaction(wo
     assert started == {other}
 
 
+def test_a_record_whose_answer_was_lost_is_made_again_and_starts_the_same_window(world: World) -> None:
+    world.run(audience={"kind": "ids", "ids": world.neighbours(2)})
+    taken = world.claim()
+    one, other = taken.members
+    messages = outbounds(world.db, world.house, taken)
+    with world.db.transaction() as tx:
+        record.start(tx, taken, [one], LEASE)
+    for _ in range(2):
+        with world.db.transaction() as tx:
+            again = record.record(tx, world.house, taken, answered({one: messages[one]}), [other], LEASE)
+        assert again == {other}
+
+
 def test_a_send_whose_message_cannot_be_made_fails_and_gives_its_slot_back(capped: World) -> None:
     job_id = capped.run()
     taken = capped.claim()
