@@ -138,8 +138,3 @@ _NORMALISERS: Final[dict[str, Callable[[AddressInput], PlaceToReach]]] = {
     "webpush": _webpush,
     "postal": _postal,
 }
-
-UNIQUE_KINDS_EXCEPT: Final = frozenset({"postal"})
-"""A household shares its letter box; every other address belongs to one recipient."""
-MANY_KINDS: Final = frozenset({"webpush"})
-"""Each device has an address of its own; of every other kind a recipient has one primary."""

@@ -107,9 +107,3 @@ def redeemed(tx: Transaction, job_id: int) -> Sequence[Record]:
         redemptions.c.currency, func.count().label("count"), func.sum(redemptions.c.order_minor).label("order_minor")
     )
     return tx.execute(query.where(redemptions.c.job_id == job_id).group_by(redemptions.c.currency)).all()
-
-
-def redeemed_after(tx: Transaction, job_id: int) -> Sequence[Record]:
-    """(recipient_id, run, redeemed_at) of a job's redeemed coupons."""
-    query = select(coupons.c.recipient_id, coupons.c.run, coupons.c.redeemed_at)
-    return tx.execute(query.where(coupons.c.job_id == job_id, coupons.c.redeemed_at.is_not(None))).all()

@@ -139,8 +139,3 @@ def of_strangers(tx: Transaction, strangers: Mapping[int, Prepared]) -> dict[int
             suppressed_kinds=gone,
         )
     return found
-
-
-def population(tx: Transaction) -> int:
-    """How many people are known and not erased."""
-    return tx.scalar(select(func.count()).select_from(recipients).where(recipients.c.erased_at.is_(None))) or 0
