@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from gateway.domain.audience import Audience
-from gateway.domain.words import ChannelName, Key, Locale, PurposeName, refuse_endless, refuse_nul
+from gateway.domain.policy import CapRule, Throttle
+from gateway.domain.words import ChannelName, Key, Locale, PurposeName, Share, refuse_endless, refuse_nul
 
 Anchor = Literal["entry", "previous", "coupon_end"]
 """What a step's delay counts from: the entry, the previous step's acceptance, the end of the coupon."""
@@ -30,9 +31,23 @@ class StepInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Wait for this hour of the recipient's wall clock."""
     ttl: timedelta | None = None
     """Longer than this after it fell due, it is not worth sending."""
+    fallback_after: timedelta | None = None
+    """So long after a message went out and was not clicked, the next channel is tried."""
 
     def __post_init__(self) -> None:
-        refuse_endless(after=self.after, ttl=self.ttl)
+        refuse_endless(after=self.after, ttl=self.ttl, fallback_after=self.fallback_after)
+
+
+class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a job is to bring about: an activity of this kind within so long after a person entered."""
+
+    activity: Key = "purchase"
+    within: timedelta = timedelta(days=30)
+
+    def __post_init__(self) -> None:
+        if self.within <= timedelta(0):
+            raise ValueError("within: must be longer than nothing, such as P30D")
+        refuse_endless(within=self.within)
 
 
 class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,9 +66,15 @@ class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     obeys_caps: bool | None = None
     counts_towards_caps: bool | None = None
     """Both as the purpose says, where left out."""
+    caps: Annotated[tuple[CapRule, ...], Meta(max_length=10)] = ()
+    """Caps of this job, beside those of the installation."""
     over_cap: Literal["wait", "skip"] = "wait"
     if_not_sent: Literal["end", "continue"] = "end"
     """Whether the next step follows a step that was not sent."""
+    throttle: Throttle | None = None
+    holdout: Share = 0.0
+    """The share of the audience that this job never writes to, as the measure of what it brings."""
+    goal: Goal = Goal()
 
     def __post_init__(self) -> None:
         refuse_nul(name=self.name)
@@ -75,6 +96,7 @@ class Step(Struct, frozen=True, kw_only=True):
     only_if: Condition
     local_time: time | None
     ttl: timedelta | None
+    fallback_after: timedelta | None
 
 
 class JobSpec(Struct, frozen=True, kw_only=True):
@@ -90,8 +112,12 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     priority: int
     obeys_caps: bool
     counts_towards_caps: bool
+    caps: tuple[CapRule, ...]
     over_cap: Literal["wait", "skip"]
     if_not_sent: Literal["end", "continue"]
+    throttle: Throttle | None
+    holdout: float
+    goal: Goal
 
     def channels(self) -> frozenset[str]:
         return frozenset(channel for step in self.steps for channel in step.channels)

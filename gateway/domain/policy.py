@@ -10,30 +10,52 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
-from gateway.domain.words import ChannelName, CountryCode, PurposeName, refuse_endless, time_zones
+from gateway.domain.words import ChannelName, CountryCode, Key, PurposeName, Share, refuse_endless, time_zones
 
 Basis = Literal["opt_in", "opt_out", "none"]
 """`opt_in`: only after a grant. `opt_out`: until a withdrawal or objection. `none`: no consent needed."""
+
+Period = Literal["day", "week", "month"]
+"""A day, a week (from Monday) or a month of the recipient's own calendar."""
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 EVERY_CHANNEL = "*"
 
+# With an hour or two of a clock change.
+_LONGEST_PERIOD: Final[dict[Period, timedelta]] = {
+    "day": timedelta(hours=26),
+    "week": timedelta(days=7, hours=2),
+    "month": timedelta(days=31, hours=2),
+}
+
 
 class CapRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """At most `max` messages to one person in any `window`. Empty lists mean all."""
+    """At most `max` messages to one person in any `window`, or in each `period`. Empty lists mean all.
 
-    name: str
-    max: Annotated[int, Meta(ge=1)]
-    window: timedelta
+    A window rolls and is counted in UTC: no hour of it is lost to a clock change. A period is of
+    the calendar where the person lives; its days have 23 to 25 hours.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    max: Annotated[int, Meta(ge=1, le=10_000)]
+    window: timedelta | None = None
+    period: Period | None = None
     channels: tuple[ChannelName, ...] = ()
     purposes: tuple[PurposeName, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.window <= timedelta(0):
+        if (self.window is None) == (self.period is None):
+            raise ValueError("window, period: a cap has one of the two, such as window P7D or period week")
+        if self.window is not None and self.window <= timedelta(0):
             raise ValueError("window: must be longer than nothing, such as P7D")
         refuse_endless(window=self.window)
+
+    @property
+    def reach(self) -> timedelta:
+        """How far back, or ahead, a message may lie and still count."""
+        return self.window if self.window is not None else _LONGEST_PERIOD[self.period or "month"]
 
     def covers(self, channel: str, purpose: str) -> bool:
         return (not self.channels or channel in self.channels) and (not self.purposes or purpose in self.purposes)
@@ -56,6 +78,40 @@ class QuietRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     read_on: date | None = None
 
 
+class BasisRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the law of some countries asks for on a channel and purpose, whatever the purpose says elsewhere."""
+
+    countries: Annotated[tuple[CountryCode, ...], Meta(min_length=1)]
+    purposes: Annotated[tuple[PurposeName, ...], Meta(min_length=1)]
+    basis: Basis
+    channels: tuple[ChannelName, ...] = ()
+    source: str = ""
+    read_on: date | None = None
+
+
+class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An opposition register: whoever we write to there without their own consent must have been screened before.
+
+    A screening holds for `valid_for`; after that the address counts as not cleared again.
+    """
+
+    name: Key
+    countries: Annotated[tuple[CountryCode, ...], Meta(min_length=1)]
+    channels: Annotated[tuple[ChannelName, ...], Meta(min_length=1)]
+    valid_for: timedelta
+    purposes: tuple[PurposeName, ...] = ()
+    source: str = ""
+    read_on: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.valid_for <= timedelta(0):
+            raise ValueError("valid_for: must be longer than nothing, such as P30D")
+        refuse_endless(valid_for=self.valid_for)
+
+    def covers(self, channel: str, purpose: str) -> bool:
+        return channel in self.channels and (not self.purposes or purpose in self.purposes)
+
+
 class Purpose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why we write, and what follows for consent, caps and quiet hours."""
 
@@ -63,6 +119,8 @@ class Purpose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     obeys_caps: bool = True
     counts_towards_caps: bool = True
     quiet_hours: bool = True
+    holdout: bool = True
+    """Whether some people may be left out to measure what the messages bring."""
     unsubscribe: bool = True
     """Every message offers a way out (RFC 8058 on e-mail)."""
     urgent: bool = False
@@ -74,12 +132,13 @@ class Purpose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 DEFAULT_PURPOSES: Final = {
     "marketing": Purpose(basis={EVERY_CHANNEL: "opt_in", "postal": "opt_out"}),
     "survey": Purpose(),
-    "service": Purpose(basis={EVERY_CHANNEL: "opt_out"}),
+    "service": Purpose(basis={EVERY_CHANNEL: "opt_out"}, holdout=False),
     "transactional": Purpose(
         basis={EVERY_CHANNEL: "none"},
         obeys_caps=False,
         counts_towards_caps=False,
         quiet_hours=False,
+        holdout=False,
         unsubscribe=False,
         urgent=True,
     ),
@@ -113,12 +172,73 @@ class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         refuse_endless(lead=self.lead, transit=self.transit)
 
 
+class Holdout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A share of all people that no job of a purpose with holdout writes to, for as long as the salt stays.
+
+    They are the measure of what all the messages together bring.
+    """
+
+    share: Share = 0.0
+    salt: Annotated[str, Meta(max_length=60)] = "all"
+
+
+class Throttle(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """At most so many messages in an hour, evenly. With a warm-up: so many in the hours of its first day, and
+    `growth` times as many each day after, until `per_hour` is reached."""
+
+    per_hour: Annotated[int, Meta(ge=1, le=10_000_000)]
+    warm_up_per_hour: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
+    growth: Annotated[float, Meta(gt=1, le=10)] = 1.5
+
+
+class ChannelThrottle(Throttle, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pace of a sender: of all that goes out on a channel. Its warm-up begins on `warm_up_on`."""
+
+    channel: ChannelName
+    warm_up_on: date | None = None
+
+    def __post_init__(self) -> None:
+        if (self.warm_up_per_hour is None) != (self.warm_up_on is None):
+            raise ValueError("warm_up_per_hour, warm_up_on: a warm-up needs both")
+
+
+class Breaker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """After so many faults in a row a channel rests; then one message tries whether it works again."""
+
+    faults: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    rest: timedelta = timedelta(minutes=1)
+    longest: timedelta = timedelta(minutes=30)
+
+    def __post_init__(self) -> None:
+        if self.rest <= timedelta(0) or self.longest < self.rest:
+            raise ValueError("rest, longest: a rest is longer than nothing, and no longer than the longest")
+        refuse_endless(rest=self.rest, longest=self.longest)
+
+
+class Doubt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What becomes of messages of which nobody knows whether they went out."""
+
+    taken_as_sent_after: timedelta = timedelta(hours=24)
+    """For purposes that are not urgent; those that are wait for a person."""
+
+    def __post_init__(self) -> None:
+        refuse_endless(taken_as_sent_after=self.taken_as_sent_after)
+
+
 class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `policies.toml`."""
 
     purposes: dict[PurposeName, Purpose] = field(default_factory=lambda: dict(DEFAULT_PURPOSES))
     caps: tuple[CapRule, ...] = ()
     quiet_hours: tuple[QuietRule, ...] = ()
+    basis: tuple[BasisRule, ...] = ()
+    registers: tuple[Register, ...] = ()
+    spread: timedelta = timedelta(minutes=30)
+    """What quiet hours held back goes out over so long after they end, and not all in their last second."""
+    holdout: Holdout = Holdout()
+    throttles: tuple[ChannelThrottle, ...] = ()
+    breaker: Breaker = Breaker()
+    doubt: Doubt = Doubt()
     retry: Retry = Retry()
     post: Post = Post()
     default_time_zone: str = "Europe/Rome"
@@ -129,7 +249,18 @@ class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.default_time_zone not in time_zones():
             raise ValueError(f"default_time_zone: {self.default_time_zone} is no IANA time zone")
+        for name, rules in (("caps", self.caps), ("registers", self.registers)):
+            _refuse_doubles(name, [rule.name for rule in rules])
+        _refuse_doubles("throttles", [throttle.channel for throttle in self.throttles])
+        if not timedelta(0) <= self.spread <= timedelta(hours=12):
+            raise ValueError("spread: between PT0S and PT12H")
 
     @property
     def default_zone(self) -> ZoneInfo:
         return ZoneInfo(self.default_time_zone)
+
+
+def _refuse_doubles(place: str, names: list[str]) -> None:
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(f"{place}: {', '.join(doubled)} is there twice; decisions name the rule, so names differ")

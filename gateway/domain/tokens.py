@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.domain.words import SendKey
 
-Purpose = Literal["message", "send", "click", "unsubscribe", "cursor"]
+Purpose = Literal["message", "send", "click", "unsubscribe", "cursor", "preferences", "opt_in", "consent"]
 _TAG_BYTES: Final = 12
 
 

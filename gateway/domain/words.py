@@ -34,6 +34,8 @@ Locale = Annotated[
 Key = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)", examples=["winback-15"])]
 Minor = Annotated[int, Meta(ge=-(10**12), le=10**12, description="In minor units of the currency, such as cents")]
 
+Share = Annotated[float, Meta(ge=0, le=0.5, description="A part of a whole: 0.1 is ten per cent", examples=[0.1])]
+
 LONGEST_SPAN = timedelta(days=36_525)
 
 

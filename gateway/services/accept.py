@@ -184,8 +184,12 @@ def _freeze(
         counts_towards_caps=(
             purpose.counts_towards_caps if request.counts_towards_caps is None else request.counts_towards_caps
         ),
+        caps=request.caps,
         over_cap=request.over_cap,
         if_not_sent=request.if_not_sent,
+        throttle=request.throttle,
+        holdout=request.holdout,
+        goal=request.goal,
     )
     return offer_id, spec
 
@@ -217,6 +221,7 @@ def _step(installation: Installation, step: StepInput, checked: dict[str, Checke
         only_if=step.only_if,
         local_time=step.local_time,
         ttl=step.ttl,
+        fallback_after=step.fallback_after,
     )
 
 

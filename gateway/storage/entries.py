@@ -45,12 +45,23 @@ def add(tx: Transaction, rows: Sequence[NewEntry]) -> None:
         "entered_at",
         "next_at",
         "step",
+        "route",
         "arm",
         "ended",
         "variables",
     )
     values = [
-        (*row.key, shard_of(row.key.recipient_id), row.entered_at, row.next_at, row.step, "test", row.ended, variables)
+        (
+            *row.key,
+            shard_of(row.key.recipient_id),
+            row.entered_at,
+            row.next_at,
+            row.step,
+            0,
+            "test",
+            row.ended,
+            variables,
+        )
         for row in rows
         for variables in [row.variables or None]
     ]

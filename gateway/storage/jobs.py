@@ -59,6 +59,7 @@ def add(
         "purpose": spec.purpose,
         "state": "running",
         "lane": lane,
+        "priority": spec.priority,
         "spec": msgspec.json.encode(spec),
         "offer_id": offer_id,
         "cursor": 0,

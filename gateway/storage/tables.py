@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from gateway.storage.types import BigId, Instant, Json
@@ -44,11 +45,35 @@ recipients: Final = Table(
     Column("name", Text, nullable=False),
     Column("locale", Text),
     Column("time_zone", Text),
+    Column("zones", Text),
     Column("country", Text),
     Column("attributes", Json, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("erased_at", Instant),
+)
+
+# Ids of people who were merged into another: whoever still writes to the old id means the other.
+recipient_aliases: Final = Table(
+    "recipient_aliases",
+    metadata,
+    Column("external_id", Text, nullable=False),
+    Column("recipient_id", BigInteger, ForeignKey("recipients.id"), nullable=False),
+    Column("merged_at", Instant, nullable=False),
+    PrimaryKeyConstraint("external_id"),
+    sqlite_with_rowid=False,
+)
+
+# What people ask of us besides consent: a pause, and a cap of their own.
+preferences: Final = Table(
+    "preferences",
+    metadata,
+    Column("recipient_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("paused_until", Instant),
+    Column("cap_max", SmallInteger),
+    Column("cap_window_us", BigInteger),
+    Column("changed_at", Instant, nullable=False),
+    Column("source", Text, nullable=False),
 )
 
 addresses: Final = Table(
@@ -105,6 +130,41 @@ consent_states: Final = Table(
     sqlite_with_rowid=False,
 )
 
+# Double opt-in: what was asked, and until when it may be confirmed. The ledger holds what follows.
+opt_ins: Final = Table(
+    "opt_ins",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("recipient_id", BigInteger, ForeignKey("recipients.id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("purposes", Json, nullable=False),
+    Column("address_hash", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("text_version", Text),
+    Column("evidence", Json, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("requested_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("confirmed_at", Instant),
+    sqlite_autoincrement=True,
+)
+Index("ix_opt_ins_address", opt_ins.c.address_hash, opt_ins.c.requested_at)
+Index("ix_opt_ins_recipient", opt_ins.c.recipient_id)
+
+# What an opposition register said of an address. `valid_until` passed is as if it was never asked.
+screenings: Final = Table(
+    "screenings",
+    metadata,
+    Column("register", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("is_listed", Boolean, nullable=False),
+    Column("screened_at", Instant, nullable=False),
+    Column("valid_until", Instant, nullable=False),
+    PrimaryKeyConstraint("register", "kind", "hash"),
+    sqlite_with_rowid=False,
+)
+
 suppressions: Final = Table(
     "suppressions",
     metadata,
@@ -158,6 +218,7 @@ jobs: Final = Table(
     Column("purpose", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("lane", SmallInteger, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
     Column("spec", LargeBinary, nullable=False),
     Column("offer_id", BigInteger, ForeignKey("offers.id")),
     Column("cursor", BigInteger, nullable=False),
@@ -192,9 +253,12 @@ entries: Final = Table(
     Column("recipient_id", BigInteger, nullable=False),
     Column("entered_at", Instant, nullable=False),
     Column("next_at", Instant),
+    Column("sent_at", Instant),
+    Column("ended_at", Instant),
     Column("run", SmallInteger, nullable=False),
     Column("shard", SmallInteger, nullable=False),
     Column("step", SmallInteger, nullable=False),
+    Column("route", SmallInteger, nullable=False),
     Column("arm", Text, nullable=False),
     Column("ended", Text),
     Column("variables", Json),
@@ -269,6 +333,23 @@ claims: Final = Table(
     Column("lease_until", Instant, nullable=False),
     Column("members", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# Sends that came to be in doubt. Whether one still is, its state says: what was settled leaves its row for a while.
+doubts: Final = Table(
+    "doubts",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("run", SmallInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("ask_at", Instant),
+    Column("asked", SmallInteger, nullable=False),
+    Column("alerted_at", Instant),
+    PrimaryKeyConstraint("job_id", "recipient_id", "run", "step", "channel"),
+    sqlite_with_rowid=False,
 )
 
 attempts: Final = Table(
@@ -422,6 +503,7 @@ idempotency: Final = Table(
     PrimaryKeyConstraint("client", "route", "key"),
     sqlite_with_rowid=False,
 )
+Index("ix_idempotency_created", idempotency.c.created_at)
 
 api_keys: Final = Table(
     "api_keys",
@@ -435,13 +517,98 @@ api_keys: Final = Table(
     Column("revoked_at", Instant),
 )
 
+# `held_by` says who paused a channel: a person, a fault, or a restored backup. Faults are asked again at `check_at`.
 channel_states: Final = Table(
     "channel_states",
     metadata,
     Column("channel", Text, primary_key=True),
     Column("paused_at", Instant),
+    Column("held_by", Text),
     Column("reason", Text),
     Column("paced_until", Instant),
+    Column("check_at", Instant),
+    Column("checks", SmallInteger, nullable=False, server_default=text("0")),
+    Column("faults", SmallInteger, nullable=False, server_default=text("0")),
+)
+
+# The pace of a job or a channel, shared by all processes: when the next message would conform (GCRA).
+paces: Final = Table(
+    "paces",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("next_at", Instant, nullable=False),
+)
+
+processes: Final = Table(
+    "processes",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("parts", Json, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Json, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_audit_subject", audit.c.subject, audit.c.id)
+
+policy_versions: Final = Table(
+    "policy_versions",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("in_force_at", Instant, nullable=False),
+)
+
+endpoints: Final = Table(
+    "endpoints",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("client", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("types", Json, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("failing_since", Instant),
+)
+
+# `due_at` is NULL for what needs no further try.
+notices: Final = Table(
+    "notices",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("public_id", Text, nullable=False),
+    Column("endpoint_id", BigInteger, ForeignKey("endpoints.id"), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant),
+    Column("tries", SmallInteger, nullable=False),
+    Column("status", SmallInteger),
+    Column("error", Text),
+    Column("answered_at", Instant),
+    UniqueConstraint("endpoint_id", "public_id"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_notices_due",
+    notices.c.due_at,
+    sqlite_where=notices.c.due_at.is_not(None),
+    postgresql_where=notices.c.due_at.is_not(None),
 )
 
 leases: Final = Table(
@@ -458,4 +625,3 @@ business_clock: Final = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("offset_us", BigInteger, nullable=False),
 )
-Index("ix_idempotency_created", idempotency.c.created_at)

@@ -18,6 +18,7 @@ LONG_FUNCTIONS: dict[str, str] = {}
 
 LONG_FILES: dict[str, str] = {
     "gateway/storage/tables.py": "the whole schema on one page: who changes a table must see its neighbours",
+    "gateway/storage/migrations/versions/v0001_first_release.py": "the same schema, as the first release made it",
 }
 
 CATCHES_ALL: dict[str, str] = {

@@ -55,12 +55,33 @@ def _people(op: Operations) -> None:
         "recipients",
         *_required(BIG_ID, "id"),
         *_required(TEXT, "external_id", "name"),
-        *_optional(TEXT, "locale", "time_zone", "country"),
+        *_optional(TEXT, "locale", "time_zone", "zones", "country"),
         *_required(JSON, "attributes"),
         *_required(INSTANT, "created_at", "updated_at"),
         *_optional(INSTANT, "erased_at"),
         sa.PrimaryKeyConstraint("id", name="pk_recipients"),
         sa.UniqueConstraint("external_id", name="uq_recipients_external_id"),
+    )
+    op.create_table(
+        "recipient_aliases",
+        *_required(TEXT, "external_id"),
+        *_required(BIG, "recipient_id"),
+        *_required(INSTANT, "merged_at"),
+        sa.PrimaryKeyConstraint("external_id", name="pk_recipient_aliases"),
+        sa.ForeignKeyConstraint(
+            ["recipient_id"], ["recipients.id"], name="fk_recipient_aliases_recipient_id_recipients"
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "preferences",
+        sa.Column("recipient_id", BIG, autoincrement=False, nullable=False),
+        *_optional(INSTANT, "paused_until"),
+        *_optional(SMALL, "cap_max"),
+        *_optional(BIG, "cap_window_us"),
+        *_required(INSTANT, "changed_at"),
+        *_required(TEXT, "source"),
+        sa.PrimaryKeyConstraint("recipient_id", name="pk_preferences"),
     )
     op.create_table(
         "addresses",
@@ -117,6 +138,32 @@ def _consents(op: Operations) -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "opt_ins",
+        *_required(BIG_ID, "id"),
+        *_required(BIG, "recipient_id"),
+        *_required(TEXT, "channel"),
+        *_required(JSON, "purposes"),
+        *_required(TEXT, "address_hash", "source"),
+        *_optional(TEXT, "text_version"),
+        *_required(JSON, "evidence"),
+        *_required(TEXT, "actor"),
+        *_required(INSTANT, "requested_at", "expires_at"),
+        *_optional(INSTANT, "confirmed_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_opt_ins"),
+        sa.ForeignKeyConstraint(["recipient_id"], ["recipients.id"], name="fk_opt_ins_recipient_id_recipients"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_opt_ins_address", "opt_ins", ["address_hash", "requested_at"])
+    op.create_index("ix_opt_ins_recipient", "opt_ins", ["recipient_id"])
+    op.create_table(
+        "screenings",
+        *_required(TEXT, "register", "kind", "hash"),
+        *_required(BOOLEAN, "is_listed"),
+        *_required(INSTANT, "screened_at", "valid_until"),
+        sa.PrimaryKeyConstraint("register", "kind", "hash", name="pk_screenings"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "suppressions",
         *_required(TEXT, "kind", "hash", "reason", "source"),
         *_required(INSTANT, "at"),
@@ -146,7 +193,7 @@ def _jobs(op: Operations) -> None:
         "jobs",
         *_required(BIG_ID, "id"),
         *_required(TEXT, "public_id", "client", "name", "purpose", "state"),
-        *_required(SMALL, "lane"),
+        *_required(SMALL, "lane", "priority"),
         *_required(BYTES, "spec"),
         *_optional(BIG, "offer_id"),
         *_required(BIG, "cursor"),
@@ -176,8 +223,8 @@ def _ledger(op: Operations) -> None:
         "entries",
         *_required(BIG, "job_id", "recipient_id"),
         *_required(INSTANT, "entered_at"),
-        *_optional(INSTANT, "next_at"),
-        *_required(SMALL, "run", "shard", "step"),
+        *_optional(INSTANT, "next_at", "sent_at", "ended_at"),
+        *_required(SMALL, "run", "shard", "step", "route"),
         *_required(TEXT, "arm"),
         *_optional(TEXT, "ended"),
         *_optional(JSON, "variables"),
@@ -217,6 +264,18 @@ def _tries(op: Operations) -> None:
         *_required(BYTES, "members"),
         sa.PrimaryKeyConstraint("id", name="pk_claims"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "doubts",
+        *_required(BIG, "job_id", "recipient_id"),
+        *_required(SMALL, "run", "step"),
+        *_required(TEXT, "channel"),
+        *_required(INSTANT, "since"),
+        *_optional(INSTANT, "ask_at"),
+        *_required(SMALL, "asked"),
+        *_optional(INSTANT, "alerted_at"),
+        sa.PrimaryKeyConstraint("job_id", "recipient_id", "run", "step", "channel", name="pk_doubts"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "attempts",
@@ -341,6 +400,39 @@ def _callers(op: Operations) -> None:
         *_optional(INSTANT, "expires_at", "revoked_at"),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
     )
+    op.create_table(
+        "endpoints",
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "public_id", "client", "url"),
+        *_required(JSON, "types"),
+        *_required(BYTES, "secrets"),
+        *_required(TEXT, "state"),
+        *_optional(TEXT, "reason"),
+        *_required(INSTANT, "created_at"),
+        *_optional(INSTANT, "failing_since"),
+        sa.PrimaryKeyConstraint("id", name="pk_endpoints"),
+        sa.UniqueConstraint("public_id", name="uq_endpoints_public_id"),
+    )
+    op.create_table(
+        "notices",
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "public_id"),
+        *_required(BIG, "endpoint_id"),
+        *_required(TEXT, "type"),
+        *_required(BYTES, "body"),
+        *_required(TEXT, "state"),
+        *_required(INSTANT, "created_at"),
+        *_optional(INSTANT, "due_at"),
+        *_required(SMALL, "tries"),
+        *_optional(SMALL, "status"),
+        *_optional(TEXT, "error"),
+        *_optional(INSTANT, "answered_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_notices"),
+        sa.ForeignKeyConstraint(["endpoint_id"], ["endpoints.id"], name="fk_notices_endpoint_id_endpoints"),
+        sa.UniqueConstraint("endpoint_id", "public_id", name="uq_notices_endpoint_id_public_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_notices_due", "notices", ["due_at"], **_only("due_at IS NOT NULL"))
 
 
 def _machinery(op: Operations) -> None:
@@ -348,9 +440,17 @@ def _machinery(op: Operations) -> None:
         "channel_states",
         *_required(TEXT, "channel"),
         *_optional(INSTANT, "paused_at"),
-        *_optional(TEXT, "reason"),
-        *_optional(INSTANT, "paced_until"),
+        *_optional(TEXT, "held_by", "reason"),
+        *_optional(INSTANT, "paced_until", "check_at"),
+        sa.Column("checks", SMALL, nullable=False, server_default=sa.text("0")),
+        sa.Column("faults", SMALL, nullable=False, server_default=sa.text("0")),
         sa.PrimaryKeyConstraint("channel", name="pk_channel_states"),
+    )
+    op.create_table(
+        "paces",
+        *_required(TEXT, "scope"),
+        *_required(INSTANT, "next_at"),
+        sa.PrimaryKeyConstraint("scope", name="pk_paces"),
     )
     op.create_table(
         "leases",
@@ -359,8 +459,33 @@ def _machinery(op: Operations) -> None:
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )
     op.create_table(
+        "processes",
+        *_required(TEXT, "name"),
+        *_required(JSON, "parts"),
+        *_required(TEXT, "version"),
+        *_required(INSTANT, "started_at", "seen_at"),
+        sa.PrimaryKeyConstraint("name", name="pk_processes"),
+    )
+    op.create_table(
         "business_clock",
         sa.Column("id", SMALL, autoincrement=False, nullable=False),
         *_required(BIG, "offset_us"),
         sa.PrimaryKeyConstraint("id", name="pk_business_clock"),
+    )
+    op.create_table(
+        "audit",
+        *_required(BIG_ID, "id"),
+        *_required(INSTANT, "at"),
+        *_required(TEXT, "actor", "action", "subject"),
+        *_required(JSON, "detail"),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_audit_subject", "audit", ["subject", "id"])
+    op.create_table(
+        "policy_versions",
+        *_required(TEXT, "hash"),
+        *_required(BYTES, "body"),
+        *_required(INSTANT, "in_force_at"),
+        sa.PrimaryKeyConstraint("hash", name="pk_policy_versions"),
     )
