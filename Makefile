@@ -15,7 +15,7 @@ TESTS ?= tests
 PIP := $(BIN)/python -I -m pip --isolated --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install demo serve test check fmt lock bench dist clean
+.PHONY: help venv install demo serve test check fmt lock bench chaos dist clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo "  make check    style, types and layers, as CI asks for them"
 	@echo "  make fmt      put the style right"
 	@echo "  make bench    measure how fast it is here"
+	@echo "  make chaos    kill its processes while it works, and ask whether it kept its promises;"
+	@echo "                make chaos CHAOS_MINUTES=10 CHAOS_KILLS=300 CHAOS_RUNS=3, CHAOS_SEED=7 to see a run again"
 	@echo
 	@echo "  make install  only install; needs Python 3.11 or newer: make install PYTHON=python3.13"
 	@echo "  make lock     choose the newest dependencies that pyproject.toml allows, and write requirements/"
@@ -59,6 +61,10 @@ fmt: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/risveglio bench
+
+# CHAOS_DATABASES="sqlite" for one of the two, CHAOS_PEOPLE=20000 for more mail in each minute.
+chaos: $(VENV)/.installed
+	$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.acceptance.chaos
 
 dist: $(VENV)/.installed
 	$(BIN)/python -m hatchling build

@@ -61,7 +61,7 @@ def installation(
     **policies: Any,
 ) -> Installation:
     return Installation(
-        policies=Policies(caps=tuple(caps), quiet_hours=tuple(quiet_hours), **policies),
+        policies=Policies(caps=tuple(caps), quiet_hours=tuple(quiet_hours), **{"spread": timedelta(0), **policies}),
         keys=KeyRing(1, {1: b"k" * 32}, b"p" * 32),
         channels=channels,
         public_url="https://gateway.example.com",
@@ -122,7 +122,7 @@ def claims(db: Database, house: Installation, channel: str, *, worker: str = "w"
     taken: list[Claim] = []
     while True:
         with db.snapshot() as tx:
-            places = places_due(tx, channel)
+            places = places_due(tx, house, channel)
         found = 0
         for place in places:
             with db.transaction() as tx:

@@ -297,11 +297,7 @@ def test_all_problems_of_all_files_are_told_at_once(folder: Path) -> None:
             '[log]\nlevel = "loud"',
             "gateway.toml: [log] level: Invalid enum value 'loud'; one of debug, info, warning, error",
         ),
-        (
-            "[worker]\ndrain_s = 150",
-            "gateway.toml: [worker] drain_s: must be shorter than lease_s, "
-            "or another worker takes over what is still in flight",
-        ),
+        ("[worker]\nlease_s = 1", "gateway.toml: [worker] lease_s: Expected `float` >= 5.0"),
         (
             '[egress]\nallow = ["10.0.0.0/8", "10.0.0.1/8"]',
             "gateway.toml: [egress] allow: 10.0.0.1/8 has host bits set",
@@ -531,8 +527,11 @@ def test_a_folder_that_cannot_be_written_is_a_settings_error(tmp_path: Path) -> 
 
 
 def test_the_repositorys_config_is_the_starter(tmp_path: Path) -> None:
-    for name in STARTER_FILES:
+    packs = [f"countries/{path.name}" for path in (ROOT / "config" / "countries").iterdir()]
+    assert len(packs) == len(list((ROOT / "gateway" / "starter" / "countries").iterdir()))
+    for name in (*STARTER_FILES, *packs):
         assert (ROOT / "config" / name).read_text() == (ROOT / "gateway" / "starter" / name).read_text()
+    for name in STARTER_FILES:
         (tmp_path / name).write_text((ROOT / "config" / name).read_text())
     write_starter(tmp_path)
     assert load(tmp_path, {}).public_url == "http://127.0.0.1:8080"
@@ -590,12 +589,15 @@ def test_the_starters_quiet_hours_leave_open_what_its_comments_say(started: Path
 
     def open_hours(country: str, day: int) -> list[int]:
         quiet = quiet_hours(rules, "sms", country)
-        return [hour for hour in range(24) if quiet.ends_after(day * 1440 + hour * 60) is None]
+        minutes = [(hour, day * 1440 + hour * 60) for hour in range(24)]
+        return [hour for hour, minute in minutes if not any(start <= minute < end for start, end in quiet.spans)]
 
     assert [open_hours("IT", day) for day in range(7)] == [[*range(9, 20)]] * 5 + [[*range(10, 19)], []]
     assert [open_hours("FR", day) for day in range(7)] == [[*range(10, 20)]] * 6 + [[]]
     assert [open_hours("US", day) for day in range(7)] == [[*range(9, 20)]] * 6 + [[*range(12, 20)]]
+    assert [open_hours("ES", day) for day in range(7)] == [[*range(9, 21)]] * 5 + [[]] * 2
     assert [open_hours("DE", day) for day in range(7)] == [[*range(9, 21)]] * 7
+    assert [open_hours("GB", day) for day in range(7)] == [[*range(9, 21)]] * 7
     assert quiet_hours(rules, "email", "IT").spans == ()
     assert quiet_hours(rules, "postal", "IT").spans == ()
 

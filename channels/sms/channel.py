@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 from msgspec import Struct
@@ -10,12 +10,14 @@ from twilio.rest import Client
 
 from channels.sms import reports
 from channels.sms.config import SmsConfig
+from channels.sms.lookup import MOST, trace
 from channels.sms.wire import Wire
 from gateway.contract import (
     API,
     Capabilities,
     ChannelMisconfigured,
     Context,
+    Doubtful,
     EventType,
     Failure,
     Outbound,
@@ -24,6 +26,8 @@ from gateway.contract import (
     Part,
     PermanentFailure,
     ProviderEvent,
+    RateLimited,
+    Traced,
     TransientFailure,
     WebhookRequest,
 )
@@ -47,6 +51,7 @@ class SmsChannel:
         parts={"text": Part(kind="text", max_chars=1600)},
         window=50,
         timeout_s=30.0,
+        reconciles=True,
         reports=frozenset({EventType.ACCEPTED, EventType.DELIVERED, EventType.FAILED, EventType.BOUNCED}),
     )
 
@@ -121,6 +126,27 @@ class SmsChannel:
         if answer.to != message.address.value or not answer.sid:
             raise OutcomeUnknown("foreign-answer", "Twilio's answer is about another message")
         return str(answer.sid)
+
+    async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        start_by = self._start_by()
+        answers = await asyncio.gather(*(self._trace(each, start_by) for each in messages))
+        traces = [answer for answer in answers if isinstance(answer, Traced)]
+        failures = [answer for answer in answers if isinstance(answer, Failure)]
+        if failures and not traces:
+            raise failures[0]
+        return traces
+
+    async def _trace(self, doubtful: Doubtful, start_by: float) -> Traced | Failure | None:
+        async with self._gate:
+            if asyncio.get_running_loop().time() > start_by:
+                return None
+            try:
+                listed = await self._client.messages.list_async(to=doubtful.message.address.value, limit=MOST)
+            except (ChannelMisconfigured, RateLimited, TransientFailure) as failure:
+                return failure
+            except Failure as failure:
+                return TransientFailure(failure.code, failure.detail)
+        return trace(doubtful, listed, next(iter(self._from().values())), datetime.now(UTC))
 
     def _from(self) -> dict[str, str]:
         if self._config.messaging_service_sid is not None:

@@ -7,17 +7,55 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from gateway.api import batches, bulk, channels, coupons, health, hooks, jobs, offers, recipients, schema
+from gateway.api import (
+    audit,
+    batches,
+    bulk,
+    channels,
+    consents,
+    coupons,
+    doubts,
+    endpoints,
+    explain,
+    health,
+    hooks,
+    jobs,
+    metrics,
+    offers,
+    privacy,
+    recipients,
+    registers,
+    schema,
+)
 from gateway.api.auth import guard
 from gateway.api.door import Door, host_name
 from gateway.api.headers import security_headers
 from gateway.api.in_flight import InFlight
+from gateway.api.metrics import Measured
 from gateway.api.misses import Misses
 from gateway.api.pages import pages
 from gateway.api.problems import exception_handlers
+from gateway.api.readings import Readings
 from gateway.api.rooms import ONE_MEGABYTE, Rooms
 
-_NOUNS: Final = (batches, channels, coupons, health, hooks, offers, recipients, schema)
+_NOUNS: Final = (
+    audit,
+    batches,
+    channels,
+    consents,
+    coupons,
+    doubts,
+    endpoints,
+    explain,
+    health,
+    hooks,
+    metrics,
+    offers,
+    privacy,
+    recipients,
+    registers,
+    schema,
+)
 
 
 def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
@@ -40,6 +78,7 @@ def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litesta
             "rooms": _provided(rooms),
             "working": _provided(InFlight()),
             "missed": _provided(Misses()),
+            "readings": _provided(Readings()),
         },
         exception_handlers=exception_handlers(public_url),
         before_send=[security_headers(public_url)],
@@ -49,7 +88,7 @@ def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litesta
         debug=False,
     )
     hosts = rooms.server.allowed_hosts or (host_name(public_url.partition("://")[2]),)
-    app.asgi_handler = Door(app.asgi_handler, hosts, public_url)
+    app.asgi_handler = Door(Measured(app.asgi_handler, rooms.meters), hosts, public_url)
     return app
 
 

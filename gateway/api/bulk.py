@@ -1,5 +1,9 @@
-"""Many lines at once, as they come: the whole is never held in memory."""
+"""Many lines at once, as they come: the whole is never held in memory.
 
+As JSON, one object in each line, or as CSV, whose columns `gateway.services.csv_columns` names.
+"""
+
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from litestar import Response, post
@@ -8,12 +12,16 @@ from msgspec import Struct
 from gateway.api.answers import answer
 from gateway.api.operations import needs
 from gateway.api.problems import RETRY_AWAY_S, Refusal
-from gateway.api.reading import NDJSON, expect_media_type
+from gateway.api.reading import CSV, NDJSON, expect_media_type
 from gateway.api.rooms import Call, Here, Rooms
 from gateway.domain.consent import ConsentRow
 from gateway.domain.recipient import ActivityInput, RecipientInput
-from gateway.services import bulk
+from gateway.services import bulk, csv_rows
 from gateway.services.bulk import Kind, RowError, SuppressionInput
+from gateway.services.csv_columns import Table
+from gateway.services.csv_rows import CsvPage
+from gateway.services.ndjson import Line
+from gateway.services.problems import Invalid, Problem
 from gateway.storage.database import Unavailable
 
 LONGEST_LINE_BYTES: Final = 256 * 1024
@@ -38,6 +46,7 @@ def _opt(kind: str, shape: type[Struct]) -> dict[str, Any]:
         f"Write {kind}, one in each line. A line that cannot be written stops no other",
         takes=shape,
         takes_media_type=NDJSON,
+        takes_also=(CSV,),
         gives={200: BulkResult},
     )
 
@@ -64,14 +73,13 @@ async def suppressions(request: Call, rooms: Here) -> Response[bytes]:
 
 async def _taken_in(request: Call, rooms: Rooms, kind: Kind) -> Response[bytes]:
     """Page by page, each in one transaction: what was written stays written where a later page fails."""
-    expect_media_type(request, NDJSON)
     received, written, errors = 0, 0, list[RowError]()
     more_errors = 0
-    async for page in bulk.split(request.stream(), LONGEST_LINE_BYTES):
+    async for page in pages_of(request, kind):
         try:
-            result = await rooms.db.write(bulk.write_page, rooms.installation, kind, page, request.auth.client)
+            result = await rooms.db.write(bulk.import_page, rooms.installation, kind, page, request.auth.client)
         except Unavailable:
-            raise _broken_off(page[0][0]) from None
+            raise broken_off(page) from None
         received += len(page)
         written += result.written
         room = MOST_ERRORS - len(errors)
@@ -80,7 +88,22 @@ async def _taken_in(request: Call, rooms: Rooms, kind: Kind) -> Response[bytes]:
     return answer(BulkResult(received=received, written=written, errors=errors, more_errors=more_errors))
 
 
-def _broken_off(line: int) -> Refusal:
+async def pages_of(request: Call, kind: Table) -> AsyncIterator[Sequence[Line] | CsvPage]:
+    """The lines of a body in either media type. Raises Refusal, and Invalid for CSV with a first row that is none."""
+    expect_media_type(request, NDJSON, CSV)
+    if not request.headers["content-type"].lower().startswith(CSV):
+        async for lines in bulk.split(request.stream(), LONGEST_LINE_BYTES):
+            yield lines
+        return
+    try:
+        async for page in csv_rows.split(request.stream(), kind, LONGEST_LINE_BYTES):
+            yield page
+    except csv_rows.BadHeader as error:
+        raise Invalid([Problem(pointer="", detail=str(error))]) from None
+
+
+def broken_off(page: Sequence[Line] | CsvPage) -> Refusal:
+    line = page.first if isinstance(page, CsvPage) else page[0][0]
     detail = f"the database does not answer: the lines before line {line} are done, send it and the rest again"
     return Refusal("unavailable", detail, headers={"Retry-After": str(RETRY_AWAY_S)})
 

@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from litestar import Response, get, post
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from gateway.api.answers import answer
 from gateway.api.operations import needs
 from gateway.api.rooms import Call, Here, InPath, Rooms
 from gateway.contract import Capabilities, Part
+from gateway.services import channels as services
 from gateway.services.problems import Conflict, NotFound
-from gateway.storage import channels, clock
-from gateway.storage.database import Transaction
+from gateway.storage import channels
 from gateway.storage.types import Record
 
 
@@ -25,21 +25,27 @@ class CapabilitiesView(Struct, frozen=True, kw_only=True):
     per_address: bool
     batched: bool
     idempotent: bool
+    reconciles: bool
     reports: tuple[str, ...]
 
 
 class ChannelView(Struct, frozen=True, kw_only=True):
     """A channel named in `channels.toml`.
 
-    `paused` keeps its sends queued, for `reason`; `broken` cannot be used before its settings
-    are put right and the gateway is started again. `paced_until` is the provider's wish, on machine time.
+    `paused` keeps its sends queued, for `reason`; `held_by` says by whom. What a fault has paused comes back by
+    itself: it is asked at `check_at` whether it is well. `resting` is a channel after too many `faults` in a row: at
+    `paced_until` one message tries it out. Otherwise that is the provider's wish. All on machine time. `broken`
+    cannot be used before its settings are put right and the gateway is started again.
     """
 
     kind: str
-    state: Literal["ready", "paused", "broken"]
+    state: Literal["ready", "paused", "resting", "broken"]
     reason: str | None = None
+    held_by: Literal["person", "fault", "restore"] | None = None
     paused_at: datetime | None = None
+    check_at: datetime | None = None
     paced_until: datetime | None = None
+    faults: int = 0
     source: str | None = None
     version: str | None = None
     capabilities: CapabilitiesView | None = None
@@ -64,16 +70,27 @@ def _view(rooms: Rooms, kind: str, row: Record | None) -> ChannelView:
     installed = rooms.registry.ready.get(kind)
     if installed is None:
         return ChannelView(kind=kind, state="broken", reason=rooms.registry.broken[kind])
-    is_paused = row is not None and row.paused_at is not None
-    return ChannelView(
+    view = ChannelView(
         kind=kind,
-        state="paused" if is_paused else "ready",
-        reason=row.reason if row else None,
-        paused_at=row.paused_at if row else None,
-        paced_until=row.paced_until if row else None,
+        state="ready",
         source=installed.source,
         version=installed.version,
         capabilities=_capabilities(installed.capabilities),
+    )
+    return view if row is None else _with_state(view, row)
+
+
+def _with_state(view: ChannelView, row: Record) -> ChannelView:
+    resting = "ready" if row.trying is None else "resting"
+    return structs.replace(
+        view,
+        state=resting if row.paused_at is None else "paused",
+        reason=row.reason,
+        held_by=row.held_by,
+        paused_at=row.paused_at,
+        check_at=row.check_at,
+        paced_until=row.paced_until,
+        faults=row.faults,
     )
 
 
@@ -84,6 +101,7 @@ def _capabilities(given: Capabilities) -> CapabilitiesView:
         per_address=given.per_address,
         batched=given.batched,
         idempotent=given.idempotent,
+        reconciles=given.reconciles,
         reports=tuple(sorted(event.value for event in given.reports)),
     )
 
@@ -99,12 +117,10 @@ def _capabilities(given: Capabilities) -> CapabilitiesView:
 )
 async def pause(request: Call, kind: InPath, rooms: Here) -> Response[bytes]:
     _expect_ready(rooms, kind)
-    return answer(_view(rooms, kind, await rooms.db.write_urgently(_pause, kind, request.auth.client)))
-
-
-def _pause(tx: Transaction, kind: str, client: str) -> Record | None:
-    channels.pause(tx, kind, f"paused by {client}", clock.now(tx).machine)
-    return channels.get(tx, kind)
+    client = request.auth.client
+    return answer(
+        _view(rooms, kind, await rooms.db.write_urgently(services.pause, kind, f"paused by {client}", client))
+    )
 
 
 @post(
@@ -116,14 +132,9 @@ def _pause(tx: Transaction, kind: str, client: str) -> Record | None:
         refuses=("conflict",),
     ),
 )
-async def resume(kind: InPath, rooms: Here) -> Response[bytes]:
+async def resume(request: Call, kind: InPath, rooms: Here) -> Response[bytes]:
     _expect_ready(rooms, kind)
-    return answer(_view(rooms, kind, await rooms.db.write_urgently(_resume, kind)))
-
-
-def _resume(tx: Transaction, kind: str) -> Record | None:
-    channels.resume(tx, kind)
-    return channels.get(tx, kind)
+    return answer(_view(rooms, kind, await rooms.db.write_urgently(services.resume, kind, request.auth.client)))
 
 
 def _expect_ready(rooms: Rooms, kind: str) -> None:

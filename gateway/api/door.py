@@ -10,7 +10,11 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from gateway.api.problems import MEDIA_TYPE, Answer, path_of
 
-_VERB: Final = re.compile(r"^(/v1/(?:jobs|channels|batches)/[^/]+):([a-z-]+)$")
+_VERB: Final = re.compile(
+    r"^(/v1/(?:jobs|channels|batches|sends|webhooks)/[^/]+(?:/messages/[^/]+)?):([a-z-]+)$"
+    # The ids of recipients are the customer's own, and may hold a colon.
+    r"|^(/v1/recipients/[^/]+):(erase|merge)$"
+)
 _STATE_HEAD: Final = "is_head"
 
 
@@ -74,7 +78,7 @@ def routed_path(scope: Any) -> str | None:
     if any(segment is None or segment.startswith(":") for segment in segments):
         return None
     path = "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments if segment is not None)
-    return _VERB.sub(r"\1/:\2", path)
+    return _VERB.sub(r"\1\3/:\2\4", path)
 
 
 def _decoded(segment: bytes) -> str | None:

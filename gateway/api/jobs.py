@@ -13,14 +13,14 @@ from gateway.api.cursors import PageQuery, cursor_of, place_of
 from gateway.api.idempotent import REPLAYED, answer_once
 from gateway.api.operations import needs
 from gateway.api.previews import Preview, preview_of
-from gateway.api.reading import query, read, read_body
+from gateway.api.reading import CSV, query, read, read_body
 from gateway.api.rooms import Call, Here, InPath, Rooms, Working
 from gateway.api.views import JobPage, JobView, Rejects, RejectView, SendPage, SendView, job_view
 from gateway.domain.ids import new_id
 from gateway.domain.job import JobInput
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
-from gateway.services import accept, compose, control, preview, report
+from gateway.services import accept, compose, control, preview, report, tabulate
 from gateway.services.accept import Examined
 from gateway.services.idempotent import Answer
 from gateway.services.installation import Installation
@@ -28,8 +28,6 @@ from gateway.services.problems import Invalid, NotFound
 from gateway.storage import jobs, recipients, sends
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
-
-CSV: Final = "text/csv"
 
 
 class SendsQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,25 +134,25 @@ _CHANGES: dict[str, Any] = {"gives": {200: JobView}, "refuses": ("conflict",)}
     "/v1/jobs/{job_id:str}/:pause",
     opt=needs("jobs:write", "Hand over nothing more of a job until it is resumed", **_CHANGES),
 )
-async def pause(job_id: InPath, rooms: Here) -> Response[bytes]:
-    return answer(job_view(await rooms.db.write_urgently(control.pause, job_id)))
+async def pause(request: Call, job_id: InPath, rooms: Here) -> Response[bytes]:
+    return answer(job_view(await rooms.db.write_urgently(control.pause, job_id, request.auth.client)))
 
 
 @post("/v1/jobs/{job_id:str}/:resume", opt=needs("jobs:write", "Go on with a paused job", **_CHANGES))
-async def resume(job_id: InPath, rooms: Here) -> Response[bytes]:
-    return answer(job_view(await rooms.db.write_urgently(control.resume, job_id)))
+async def resume(request: Call, job_id: InPath, rooms: Here) -> Response[bytes]:
+    return answer(job_view(await rooms.db.write_urgently(control.resume, job_id, request.auth.client)))
 
 
 @post("/v1/jobs/{job_id:str}/:cancel", opt=needs("jobs:write", "End a job for good", **_CHANGES))
-async def cancel(job_id: InPath, rooms: Here) -> Response[bytes]:
-    return answer(job_view(await rooms.db.write_urgently(control.cancel, job_id)))
+async def cancel(request: Call, job_id: InPath, rooms: Here) -> Response[bytes]:
+    return answer(job_view(await rooms.db.write_urgently(control.cancel, job_id, request.auth.client)))
 
 
 @get(
     "/v1/jobs/{job_id:str}/report",
     opt=needs(
         "jobs:read",
-        "What became of a job",
+        "What became of a job, whom it gave way to, and what it brought against those held out",
         query=ReportQuery,
         gives={200: report.JobReport},
         gives_media_types=("application/json", CSV),
@@ -165,7 +163,7 @@ async def show_report(request: Call, job_id: InPath, rooms: Here) -> Response[An
     found = await rooms.db.read(report.of_job, job_id)
     if asked == "csv" or (asked is None and CSV in request.headers.get("accept", "")):
         headers = {"Content-Disposition": f'attachment; filename="{found.id}.csv"', "Vary": "Accept"}
-        return Response(report.to_csv(found).encode(), media_type=CSV, headers=headers)
+        return Response(tabulate.to_csv(found).encode(), media_type=CSV, headers=headers)
     return answer(found, headers={"Vary": "Accept"})
 
 

@@ -11,7 +11,7 @@ from gateway.api.reading import read_body
 from gateway.api.rooms import Call, Here, InPath
 from gateway.domain.offer import Offer
 from gateway.services.problems import Conflict, NotFound
-from gateway.storage import clock, offers
+from gateway.storage import audit, clock, offers
 from gateway.storage.database import Transaction
 
 
@@ -34,12 +34,13 @@ class Offers(Struct, frozen=True, kw_only=True):
 )
 async def make(request: Call, key: InPath, rooms: Here) -> Response[bytes]:
     offer = (await read_body(request, Offer, key=key)).value
-    is_new = await rooms.db.write_urgently(_make, offer)
+    is_new = await rooms.db.write_urgently(_make, offer, request.auth.client)
     return answer(offer, 201 if is_new else 200)
 
 
-def _make(tx: Transaction, offer: Offer) -> bool:
+def _make(tx: Transaction, offer: Offer, actor: str) -> bool:
     if offers.add(tx, offer, clock.now(tx).business):
+        audit.add(tx, actor, "offer.made", f"offer:{offer.key}")
         return True
     if _found(tx, offer.key) != offer:
         raise Conflict(f"there is another offer {offer.key}, and offers are frozen: take a new key")

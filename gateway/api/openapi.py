@@ -18,7 +18,8 @@ from gateway.api.operations import PLACE, Operation
 from gateway.api.problems import KINDS, MEDIA_TYPE, ProblemDetails, path_of
 
 _REFERENCE: Final = "#/components/schemas/{name}"
-_EVERYWHERE: Final = ("bad-request", "not-found", "method-not-allowed", "misdirected", "unexpected", "unavailable")
+_OF_THE_SERVER: Final = ("unexpected", "no-room", "unavailable")
+_EVERYWHERE: Final = ("bad-request", "not-found", "method-not-allowed", "misdirected", *_OF_THE_SERVER)
 _WITH_KEY: Final = ("unauthorized", "missing-scope")
 _WITH_BODY: Final = ("malformed", "too-large", "unsupported-media-type", "invalid")
 
@@ -105,7 +106,8 @@ def _operation(path: str, method: str, operation: Operation, schemas: _Schemas) 
     if operation.takes:
         described["requestBody"] = {
             "required": True,
-            "content": {operation.takes_media_type: _body(operation, schemas)},
+            "content": {operation.takes_media_type: _body(operation, schemas)}
+            | {media_type: {"schema": {"type": "string"}} for media_type in operation.takes_also},
         }
     return described
 
@@ -123,8 +125,10 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 def _query_parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
     if operation.query is None:
         return []
-    properties = schemas.unfolded(operation.query)["properties"]
-    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+    shape = schemas.unfolded(operation.query)
+    needed = [{"required": True} if name in shape.get("required", ()) else {} for name in shape["properties"]]
+    named = [{"name": name, "in": "query", "schema": schema} for name, schema in shape["properties"].items()]
+    return [parameter | more for parameter, more in zip(named, needed, strict=True)]
 
 
 def _key_parameter(operation: Operation) -> list[dict[str, Any]]:

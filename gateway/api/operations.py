@@ -22,6 +22,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     scope: Scope | None
     takes: Any = None
     takes_media_type: str = "application/json"
+    takes_also: tuple[str, ...] = ()
+    """Other media types for the same."""
     may_omit: frozenset[str] = frozenset()
     """Fields of the body that the path gives."""
     query: type[Struct] | None = None

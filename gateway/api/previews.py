@@ -118,6 +118,7 @@ def _context(rooms: Rooms, request: JobInput, forecast: Forecast, sample: Sample
         unsubscribe_url=(
             f"{installation.public_url}/u/example" if purpose_of(installation, spec).unsubscribe else None
         ),
+        preferences_url=f"{installation.public_url}/p/example",
         links=dict.fromkeys(range(len(links)), example),
     )
 

@@ -14,15 +14,17 @@ from msgspec import Struct, field
 
 from gateway.api.misses import TooManyMisses
 from gateway.rendering import RenderingUnavailable
+from gateway.services.opt_in import AskedTooOften
 from gateway.services.problems import Conflict, InProgress, Invalid, KeyReused, NotFound
 from gateway.services.redeem import Refused
-from gateway.storage.database import Unavailable
+from gateway.storage.database import OutOfRoom, Unavailable
 
 log: Any = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SOON_S: Final = 1
 RETRY_AWAY_S: Final = 5
+RETRY_FULL_S: Final = 60
 
 KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "malformed": (400, "The body cannot be read."),
@@ -40,8 +42,11 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "misdirected": (421, "The request is addressed to a host that this gateway does not answer for."),
     "invalid": (422, "The request makes no sense; `errors` names what is wrong."),
     "key-reused": (422, "The Idempotency-Key came with another request before."),
+    "asked-too-often": (429, "The address was asked to confirm so often that it is left alone for a while."),
     "too-many-misses": (429, "The API key has asked for too many coupons that do not exist."),
     "unexpected": (500, "The gateway has a fault; its log tells more under `id`."),
+    # 507 would say it too, but clients and proxies ask again by themselves for 503 alone (RFC 9110, 15.6.4).
+    "no-room": (503, "The database has no room left: nothing was kept, and things can only be looked at."),
     "unavailable": (503, "The gateway cannot answer at present; ask again later."),
 }
 """The kinds of problem: the last part of their type URI, their status, and what they mean."""
@@ -159,6 +164,8 @@ def answer_to(error: Exception) -> Answer:
                 detail=_for_the_till(error),
                 reasons=[str(each) for each in error.validity.reasons],
             )
+        case AskedTooOften():
+            return Answer(kind="asked-too-often", detail=str(error), headers={"Retry-After": str(error.wait_s)})
         case TooManyMisses():
             return Answer(kind="too-many-misses", headers={"Retry-After": str(error.wait_s)})
         case _:
@@ -167,8 +174,12 @@ def answer_to(error: Exception) -> Answer:
 
 def _of_the_server(error: Exception) -> Answer:
     match error:
+        case OutOfRoom():
+            log.error("api.no_room", error=str(error))
+            detail = "nothing of the request was kept; ask again later, with the same Idempotency-Key where it had one"
+            return Answer(kind="no-room", detail=detail, headers={"Retry-After": str(RETRY_FULL_S)})
         case Unavailable():
-            log.error("api.database_away", error=type(error.orig).__name__)
+            log.error("api.database_away", error=str(error))
             return Answer(
                 kind="unavailable", detail="the database does not answer", headers={"Retry-After": str(RETRY_AWAY_S)}
             )

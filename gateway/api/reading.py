@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from litestar import Request
@@ -13,11 +13,13 @@ from msgspec import Struct
 from gateway.api.plausible import problems_of
 from gateway.api.pointers import problem_of
 from gateway.api.problems import Fault, Refusal
-from gateway.services.problems import Invalid, Problem
+from gateway.domain.words import ExternalId
+from gateway.services.problems import Invalid, NotFound, Problem
 
 T = TypeVar("T")
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+CSV: Final = "text/csv"
 _LONG_BYTES: Final = 64 * 1024
 """Longer bodies are decoded in a thread, so that other requests need not wait."""
 _MOST_PARAMETERS: Final = 20
@@ -93,6 +95,14 @@ def _with_given(plain: Any, given: dict[str, str]) -> Any:
     if differing:
         raise Invalid([Problem(pointer=f"/{name}", detail=f"the path says {given[name]}") for name in differing])
     return plain | given
+
+
+def external_id_in(routed: str) -> str:
+    """A recipient's id in a path. Raises NotFound for what cannot be one."""
+    try:
+        return msgspec.convert(unquote(routed), ExternalId)
+    except msgspec.ValidationError:
+        raise NotFound("no recipient has such an id") from None
 
 
 def query(request: Request[Any, Any, Any], shape: type[T]) -> T:

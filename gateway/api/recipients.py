@@ -9,24 +9,24 @@ from msgspec import Struct
 
 from gateway.api.answers import answer
 from gateway.api.operations import needs
-from gateway.api.reading import read, read_body
+from gateway.api.reading import external_id_in, read, read_body
 from gateway.api.rooms import Call, Here, InPath
 from gateway.api.views import (
     Consents,
     ConsentView,
     RecipientView,
+    asked_view,
     consent_view,
     ledger_row,
     recipient_view,
 )
 from gateway.domain.consent import ConsentRow
 from gateway.domain.recipient import ActivityInput, RecipientInput
-from gateway.domain.words import ExternalId
 from gateway.services import bulk, timeline
 from gateway.services.installation import Installation
 from gateway.services.problems import Invalid, NotFound, Problem
 from gateway.services.timeline import Timeline
-from gateway.storage import consents, recipients
+from gateway.storage import audit, consents, opt_ins, recipients
 from gateway.storage.database import Transaction
 from gateway.storage.types import Record
 
@@ -56,6 +56,7 @@ async def write(request: Call, recipient_id: InPath, rooms: Here) -> Response[by
 def _write(tx: Transaction, installation: Installation, each: RecipientInput, actor: str) -> tuple[bool, RecipientView]:
     is_new = recipients.get(tx, each.id) is None
     _write_one(tx, installation, "recipients", each, actor)
+    audit.add(tx, actor, "recipient.written", audit.person(_found(tx, each.id).id))
     return is_new, _shown(tx, each.id)
 
 
@@ -68,7 +69,7 @@ def _write_one(tx: Transaction, installation: Installation, kind: bulk.Kind, row
 
 @get("/v1/recipients/{recipient_id:str}", opt=needs("recipients:read", "One recipient", gives={200: RecipientView}))
 async def one(recipient_id: InPath, rooms: Here) -> Response[bytes]:
-    return answer(await rooms.db.read(_shown, _external_id(recipient_id)))
+    return answer(await rooms.db.read(_shown, external_id_in(recipient_id)))
 
 
 def _shown(tx: Transaction, external_id: str) -> RecipientView:
@@ -83,28 +84,21 @@ def _found(tx: Transaction, external_id: str) -> Record:
     return row
 
 
-def _external_id(routed: str) -> str:
-    """The id in a path. Raises NotFound for what cannot be one."""
-    try:
-        return msgspec.convert(unquote(routed), ExternalId)
-    except msgspec.ValidationError:
-        raise NotFound("no recipient has such an id") from None
-
-
 @get(
     "/v1/recipients/{recipient_id:str}/consents",
     opt=needs("recipients:read", "What a recipient allowed, with the whole ledger", gives={200: Consents}),
 )
 async def consents_of(recipient_id: InPath, rooms: Here) -> Response[bytes]:
-    return answer(await rooms.db.read(_consents, _external_id(recipient_id)))
+    return answer(await rooms.db.read(_consents, rooms.installation, external_id_in(recipient_id)))
 
 
-def _consents(tx: Transaction, external_id: str) -> Consents:
-    row = _found(tx, external_id)
+def _consents(tx: Transaction, installation: Installation, recipient: str) -> Consents:
+    row = _found(tx, recipient)
     return Consents(
-        recipient=external_id,
+        recipient=recipient,
         states=tuple(consent_view(each) for each in consents.states_of(tx, row.id)),
-        ledger=tuple(ledger_row(each) for each in consents.of_recipient(tx, row.id)),
+        ledger=tuple(ledger_row(installation, each) for each in consents.of_recipient(tx, row.id)),
+        asked=tuple(asked_view(each) for each in opt_ins.of_recipient(tx, row.id)),
     )
 
 
@@ -113,7 +107,7 @@ def _consents(tx: Transaction, external_id: str) -> Consents:
     opt=needs("recipients:read", "Everything that happened to a recipient, or was decided", gives={200: Timeline}),
 )
 async def timeline_of(recipient_id: InPath, rooms: Here) -> Response[bytes]:
-    return answer(await rooms.db.read(timeline.of_recipient, rooms.installation, _external_id(recipient_id)))
+    return answer(await rooms.db.read(timeline.of_recipient, rooms.installation, external_id_in(recipient_id)))
 
 
 @post(
@@ -127,12 +121,17 @@ async def timeline_of(recipient_id: InPath, rooms: Here) -> Response[bytes]:
 )
 async def record_consent(request: Call, rooms: Here) -> Response[bytes]:
     row = await read(request, ConsentRow)
+    if row.action == "requested":
+        raise Invalid([Problem(pointer="/action", detail="is written by POST /v1/consents:request, which asks")])
     return answer(await rooms.db.write_urgently(_record_consent, rooms.installation, row, request.auth.client), 201)
 
 
 def _record_consent(tx: Transaction, installation: Installation, row: ConsentRow, actor: str) -> ConsentView:
     _write_one(tx, installation, "consents", row, actor)
-    states = consents.states_of(tx, _found(tx, row.recipient).id)
+    person = _found(tx, row.recipient)
+    detail = {"channel": row.channel, "purpose": row.purpose}
+    audit.add(tx, actor, f"consent.{row.action}", audit.person(person.id), detail)
+    states = consents.states_of(tx, person.id)
     return next(consent_view(each) for each in states if (each.channel, each.purpose) == (row.channel, row.purpose))
 
 

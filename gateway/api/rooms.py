@@ -1,19 +1,22 @@
 """What the handlers are given."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.api.in_flight import InFlight
 from gateway.api.misses import Misses
+from gateway.api.readings import Readings
 from gateway.registry import Registry
 from gateway.rendering import RenderPool
 from gateway.services.installation import Installation
 from gateway.services.keys import Caller
+from gateway.services.meters import Meters
 from gateway.settings import Server
 from gateway.storage.database import Database
 
@@ -26,6 +29,9 @@ class Rooms(Struct, frozen=True, kw_only=True):
     registry: Registry
     pool: RenderPool
     server: Server
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that are not the internet and may be connected to."""
+    meters: Meters = field(default_factory=Meters)
 
 
 Call = Request[None, Caller, State]
@@ -38,6 +44,7 @@ InPath = FromPath[str]
 Here = NamedDependency[SkipValidation[Rooms]]
 Working = NamedDependency[SkipValidation[InFlight]]
 Missed = NamedDependency[SkipValidation[Misses]]
+Latest = NamedDependency[SkipValidation[Readings]]
 
 ONE_MEGABYTE: Final = 1024 * 1024
 """What a body may have where the route says nothing else."""

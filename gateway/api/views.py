@@ -6,7 +6,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.domain.job import Anchor, Condition
+from gateway.domain.job import Anchor, Condition, Goal
+from gateway.domain.policy import Throttle
+from gateway.services import receipt
+from gateway.services.installation import Installation
 from gateway.storage.jobs import Job, State
 from gateway.storage.types import Record
 
@@ -22,10 +25,14 @@ class StepView(Struct, frozen=True, kw_only=True):
     only_if: Condition
     local_time: time | None
     ttl: timedelta | None
+    fallback_after: timedelta | None
 
 
 class JobView(Struct, frozen=True, kw_only=True):
-    """An accepted job. `expanded_at` is when its whole audience had entered."""
+    """An accepted job. `expanded_at` is when its whole audience had entered.
+
+    `holdout` is the share of the audience it never writes to, `goal` what its report compares the two on.
+    """
 
     id: str
     name: str
@@ -39,6 +46,9 @@ class JobView(Struct, frozen=True, kw_only=True):
     counts_towards_caps: bool
     over_cap: str
     if_not_sent: str
+    throttle: Throttle | None
+    holdout: float
+    goal: Goal
     steps: tuple[StepView, ...]
     start_at: datetime
     expires_at: datetime | None
@@ -123,8 +133,9 @@ class ConsentView(Struct, frozen=True, kw_only=True):
 
 
 class LedgerRow(Struct, frozen=True, kw_only=True):
-    """One row of the ledger, as it was handed in, and by whom."""
+    """One row of the ledger, as it was handed in, and by whom. `id` is what its receipt is asked for by."""
 
+    id: str
     channel: str
     purpose: str
     action: str
@@ -136,12 +147,23 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     actor: str
 
 
+class AskedView(Struct, frozen=True, kw_only=True):
+    """A double opt-in. Until it is confirmed nothing of it holds, and after `expires_at` it cannot be."""
+
+    channel: str
+    purposes: tuple[str, ...]
+    requested_at: datetime
+    expires_at: datetime
+    confirmed_at: datetime | None
+
+
 class Consents(Struct, frozen=True, kw_only=True):
-    """What a recipient allowed: what holds now, and the whole ledger, oldest first."""
+    """What a recipient allowed: what holds now, the whole ledger and what was asked, oldest first."""
 
     recipient: str
     states: tuple[ConsentView, ...]
     ledger: tuple[LedgerRow, ...]
+    asked: tuple[AskedView, ...]
 
 
 def job_view(job: Job) -> JobView:
@@ -159,6 +181,9 @@ def job_view(job: Job) -> JobView:
         counts_towards_caps=spec.counts_towards_caps,
         over_cap=spec.over_cap,
         if_not_sent=spec.if_not_sent,
+        throttle=spec.throttle,
+        holdout=spec.holdout,
+        goal=spec.goal,
         steps=tuple(
             StepView(
                 name=step.name,
@@ -169,6 +194,7 @@ def job_view(job: Job) -> JobView:
                 only_if=step.only_if,
                 local_time=step.local_time,
                 ttl=step.ttl,
+                fallback_after=step.fallback_after,
             )
             for step in spec.steps
         ),
@@ -201,8 +227,19 @@ def consent_view(row: Record) -> ConsentView:
     return ConsentView(channel=row.channel, purpose=row.purpose, action=row.action, at=row.at)
 
 
-def ledger_row(row: Record) -> LedgerRow:
+def asked_view(row: Record) -> AskedView:
+    return AskedView(
+        channel=row.channel,
+        purposes=tuple(row.purposes),
+        requested_at=row.requested_at,
+        expires_at=row.expires_at,
+        confirmed_at=row.confirmed_at,
+    )
+
+
+def ledger_row(installation: Installation, row: Record) -> LedgerRow:
     return LedgerRow(
+        id=receipt.id_of(installation, row.id),
         channel=row.channel,
         purpose=row.purpose,
         action=row.action,

@@ -10,10 +10,11 @@ from gateway.domain.tokens import KeyRing
 from gateway.registry import Registry
 from gateway.registry.registry import Loan, open_registry
 from gateway.rendering import RenderPool
+from gateway.services import policy_log
 from gateway.services.installation import Installation
 from gateway.settings import Keys, Settings
 from gateway.storage import schema
-from gateway.storage.database import Database, NotUsable
+from gateway.storage.database import Database, NotUsable, Unavailable
 from gateway.workers.crew import BusinessTime, Crew, process_name
 
 
@@ -36,8 +37,8 @@ class NoDatabase(Exception):
     """The database cannot be opened; the text names it and says what it answered."""
 
 
-def open_database(settings: Settings, *, migrate: bool) -> Database:
-    """The database, of this version.
+def open_database(settings: Settings, *, migrate: bool, make: bool = False) -> Database:
+    """The database, of this version. With `make` one without any of our tables gets them, and no other is changed.
 
     Raises NoDatabase where it cannot be opened, and SchemaOutdated where it is of another version and
     may not (or cannot) be brought to this one here.
@@ -48,8 +49,8 @@ def open_database(settings: Settings, *, migrate: bool) -> Database:
         raise NoDatabase(f"the folder {settings.data_dir} cannot be made: {error.strerror}") from None
     db = Database(settings.database.url.reveal(), connections=settings.database.pool_size)
     try:
-        _expect_this_version(db, migrate)
-    except NotUsable as error:
+        _expect_this_version(db, migrate or (make and schema.version(db) is None))
+    except (NotUsable, Unavailable) as error:
         db.close()
         where = f"see [database] url in {settings.folder / 'gateway.toml'}"
         raise NoDatabase(f"{_place(db)} cannot be used: {_answer(error)}; {where}") from None
@@ -76,7 +77,7 @@ def _place(db: Database) -> str:
     return f"the database {db.url.database} at {db.url.host or 'this machine'}:{db.url.port or 5432}"
 
 
-def _answer(error: NotUsable) -> str:
+def _answer(error: NotUsable | Unavailable) -> str:
     """The first line of what the driver says."""
     lines = str(error.orig).strip().splitlines()
     return lines[0] if lines else type(error.orig).__name__
@@ -95,29 +96,47 @@ def installation_without_channels(settings: Settings) -> Installation:
 
 
 @contextlib.asynccontextmanager
-async def open_gateway(settings: Settings, *, migrate: bool = False) -> AsyncIterator[Gateway]:
-    """Database, channels and render processes, ready to serve. Closed in reverse at the end."""
-    db = open_database(settings, migrate=migrate)
-    time = BusinessTime()
-    loan = Loan(
+async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
+    """What the services must know of the channels, for questions about decisions. Nothing is sent."""
+    loan = _loan(settings, BusinessTime())
+    where = str(settings.folder / "channels.toml")
+    async with open_registry(settings.channels, settings.plugins.folder, loan, where=where) as registry:
+        yield _installation(settings, registry)
+
+
+def _loan(settings: Settings, time: BusinessTime) -> Loan:
+    return Loan(
         now=time.now,
         log=structlog.get_logger(),
         files=settings.data_dir / "channels",
         hook_url=lambda kind: f"{settings.public_url}/hooks/{kind}",
         allow=settings.egress.networks,
     )
+
+
+def _installation(settings: Settings, registry: Registry) -> Installation:
+    return Installation(
+        policies=settings.policies,
+        keys=key_ring(settings.keys),
+        channels={kind: installed.capabilities for kind, installed in registry.ready.items()},
+        public_url=settings.public_url,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(settings: Settings, *, migrate: bool = False) -> AsyncIterator[Gateway]:
+    """Database, channels and render processes, ready to serve. Closed in reverse at the end."""
+    db = open_database(settings, migrate=migrate)
+    time = BusinessTime()
+    loan = _loan(settings, time)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(db.close)
+        await db.write(policy_log.note, settings.policies)
         where = str(settings.folder / "channels.toml")
         registry = await stack.enter_async_context(
             open_registry(settings.channels, settings.plugins.folder, loan, where=where)
         )
-        installation = Installation(
-            policies=settings.policies,
-            keys=key_ring(settings.keys),
-            channels={kind: installed.capabilities for kind, installed in registry.ready.items()},
-            public_url=settings.public_url,
-        )
+        installation = _installation(settings, registry)
         pool = await stack.enter_async_context(RenderPool(processes=settings.worker.render_processes))
         crew = Crew(
             name=process_name(),

@@ -5,7 +5,7 @@ import contextlib
 import math
 import signal
 import socket
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -15,11 +15,15 @@ import uvicorn
 from gateway.api.application import build
 from gateway.api.rooms import Rooms
 from gateway.app.composition import Gateway
-from gateway.workers import batcher, expander
+from gateway.app.metrics import shown
+from gateway.settings import Metrics
+from gateway.workers import batcher, checker, expander, inquirer
 from gateway.workers.clock import run_clock
 from gateway.workers.crew import Crew
 from gateway.workers.deliverer import run_deliverer
 from gateway.workers.loop import keep_working
+from gateway.workers.notifier import run_notifier
+from gateway.workers.presence import stay_seen
 
 log: Any = structlog.get_logger()
 
@@ -43,7 +47,7 @@ async def run(gateway: Gateway, parts: Sequence[Part], channels: Sequence[str] =
     A part that ends by a fault ends the process: a supervisor starts it anew.
     """
     stop = asyncio.Event()
-    with _signals(stop):
+    with _signals(stop), shown(gateway.crew.meters, _listener(gateway, parts)):
         tasks = [asyncio.create_task(part, name=name) for name, part in _work(gateway, parts, channels, stop)]
         log.info("gateway.started", process=gateway.crew.name, parts=[str(part) for part in parts])
         waiting = asyncio.create_task(stop.wait())
@@ -53,6 +57,11 @@ async def run(gateway: Gateway, parts: Sequence[Part], channels: Sequence[str] =
         await waiting
         await _drain(tasks, gateway.settings.worker.drain_s)
         log.info("gateway.stopped", process=gateway.crew.name)
+
+
+def _listener(gateway: Gateway, parts: Sequence[Part]) -> Metrics:
+    """The API shows the counters of its process itself."""
+    return Metrics() if Part.API in parts else gateway.settings.metrics
 
 
 async def _drain(tasks: Sequence[asyncio.Task[None]], drain_s: float) -> None:
@@ -71,6 +80,7 @@ async def _drain(tasks: Sequence[asyncio.Task[None]], drain_s: float) -> None:
 def _work(
     gateway: Gateway, parts: Sequence[Part], channels: Sequence[str], stop: asyncio.Event
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    yield "presence", stay_seen(gateway.crew, [str(part) for part in parts], stop)
     if Part.API in parts:
         yield "api", serve_api(gateway, stop)
     if Part.WORKER in parts:
@@ -82,30 +92,27 @@ def _work(
 def _worker(
     gateway: Gateway, channels: Sequence[str], stop: asyncio.Event
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-    crew, poll_s = gateway.crew, gateway.settings.worker.poll_s
-    yield "expander", keep_working("expander", lambda: expander.expand_jobs(crew), poll_s=poll_s, stop=stop)
-    yield "steps", keep_working("steps", lambda: expander.plan_steps(crew), poll_s=poll_s, stop=stop)
-    prints = gateway.settings.data_dir / "prints"
-    yield "printer", keep_working("printer", lambda: batcher.export_closed(crew, prints), poll_s=poll_s, stop=stop)
-    for kind, installed in gateway.registry.ready.items():
-        if channels and kind not in channels:
-            continue
-        if installed.capabilities.batched:
-            yield f"batcher:{kind}", _gather(crew, kind, poll_s, stop)
+    crew, prints = gateway.crew, gateway.settings.data_dir / "prints"
+    yield "expander", _keep(crew, "expander", lambda: expander.expand_jobs(crew), stop)
+    yield "steps", _keep(crew, "steps", lambda: expander.plan_steps(crew), stop)
+    yield "printer", _keep(crew, "printer", lambda: batcher.export_closed(crew, prints), stop)
+    yield "notifier", run_notifier(crew, gateway.settings.egress.networks, stop)
+    kinds = [kind for kind in gateway.registry.ready if not channels or kind in channels]
+    yield "checker", _keep(crew, "checker", lambda: checker.ask_faulty(crew, kinds), stop)
+    yield "inquirer", _keep(crew, "inquirer", lambda: inquirer.ask_providers(crew, kinds), stop)
+    for kind in kinds:
+        if gateway.registry.ready[kind].capabilities.batched:
+            yield f"batcher:{kind}", _gather(crew, kind, stop)
         else:
-            _compare_times(gateway, kind)
             yield f"deliverer:{kind}", run_deliverer(crew, kind, stop)
 
 
-def _compare_times(gateway: Gateway, kind: str) -> None:
-    """A lease that ends while the provider is still asked puts in doubt what was about to be known."""
-    lease_s, timeout_s = gateway.settings.worker.lease_s, gateway.registry.ready[kind].capabilities.timeout_s
-    if lease_s <= timeout_s:
-        log.warning("lease.too_short", channel=kind, lease_s=lease_s, channel_timeout_s=timeout_s)
+async def _gather(crew: Crew, kind: str, stop: asyncio.Event) -> None:
+    await _keep(crew, f"batcher:{kind}", lambda: batcher.gather(crew, kind), stop)
 
 
-async def _gather(crew: Crew, kind: str, poll_s: float, stop: asyncio.Event) -> None:
-    await keep_working(f"batcher:{kind}", lambda: batcher.gather(crew, kind), poll_s=poll_s, stop=stop)
+async def _keep(crew: Crew, name: str, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+    await keep_working(name, work, poll_s=crew.settings.poll_s, stop=stop, meters=crew.meters)
 
 
 async def serve_api(gateway: Gateway, stop: asyncio.Event) -> None:
@@ -117,6 +124,8 @@ async def serve_api(gateway: Gateway, stop: asyncio.Event) -> None:
         registry=gateway.registry,
         pool=gateway.pool,
         server=server_settings,
+        allow=gateway.settings.egress.networks,
+        meters=gateway.crew.meters,
     )
     config = uvicorn.Config(
         build(rooms),

@@ -11,10 +11,11 @@ from rich.table import Table
 from gateway.cli.options import config_option, database, settings_in, show
 from gateway.contract import Failure
 from gateway.registry.registry import Loan, Registry, open_registry
+from gateway.services import channels as services
 from gateway.settings import Settings
 from gateway.storage import channels as states
-from gateway.storage import clock
 from gateway.storage.database import Database
+from gateway.storage.types import Record
 
 
 @click.group()
@@ -26,7 +27,7 @@ def channels() -> None:
 @click.option("--check", is_flag=True, help="Ask each channel whether it could send at this moment. Sends nothing.")
 @config_option
 def list_(check: bool, folder: Path) -> None:
-    """List the channels: ready, paused, broken or off, and why."""
+    """List the channels: ready, paused, resting, broken or off, and why."""
     settings = settings_in(folder)
     with database(settings) as db:
         asyncio.run(_list(settings, db, check))
@@ -41,18 +42,33 @@ async def _list(settings: Settings, db: Database, check: bool) -> None:
         allow=settings.egress.networks,
     )
     with db.snapshot() as tx:
-        paused = {row.channel: row.reason for row in states.all_of_them(tx) if row.paused_at is not None}
+        rows = {row.channel: row for row in states.all_of_them(tx)}
     table = Table("channel", "state", "from", "what is wrong")
     where = str(settings.folder / "channels.toml")
     async with open_registry(settings.channels, settings.plugins.folder, loan, where=where) as registry:
         for kind, installed in registry.ready.items():
-            wrong = paused.get(kind) or (await _checked(registry, kind) if check else "")
-            table.add_row(kind, "paused" if kind in paused else "ready", installed.source, wrong)
+            state, wrong = _state(rows.get(kind))
+            table.add_row(kind, state, installed.source, wrong or (await _checked(registry, kind) if check else ""))
         for kind, reason in (*registry.broken.items(), *registry.faults.items()):
             table.add_row(kind, "broken", "", reason)
         for kind in settings.channels.keys() - registry.ready.keys() - registry.broken.keys():
             table.add_row(kind, "off", "", "")
     show(table)
+
+
+def _state(row: Record | None) -> tuple[str, str]:
+    """In a word, and why."""
+    if row is None or (row.paused_at is None and row.trying is None):
+        return "ready", ""
+    if row.paused_at is None:
+        return "resting", f"{row.faults} faults in a row; one message tries it out after {_time(row.paced_until)}"
+    again = f"; asked again at {_time(row.check_at)}" if row.check_at else ""
+    held = "; held by a restored backup" if row.held_by == "restore" else ""
+    return "paused", f"{row.reason}{again}{held}"
+
+
+def _time(at: datetime | None) -> str:
+    return "now" if at is None else f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 async def _checked(registry: Registry, kind: str) -> str:
@@ -72,7 +88,7 @@ def pause(kind: str, reason: str, folder: Path) -> None:
     settings = settings_in(folder)
     _expect_known(settings, kind)
     with database(settings) as db, db.transaction() as tx:
-        states.pause(tx, kind, reason, clock.now(tx).machine)
+        services.pause(tx, kind, reason, "cli")
     click.echo(f"paused {kind}")
 
 
@@ -80,11 +96,11 @@ def pause(kind: str, reason: str, folder: Path) -> None:
 @click.argument("kind")
 @config_option
 def resume(kind: str, folder: Path) -> None:
-    """Let the channel KIND send again."""
+    """Let the channel KIND send again, whoever or whatever had paused it."""
     settings = settings_in(folder)
     _expect_known(settings, kind)
     with database(settings) as db, db.transaction() as tx:
-        states.resume(tx, kind)
+        services.resume(tx, kind, "cli")
     click.echo(f"resumed {kind}")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
@@ -15,8 +15,10 @@ from gateway.app import open_gateway
 from gateway.app.composition import installation_without_channels
 from gateway.cli.options import config_option, database, may_migrate, settings_in, show
 from gateway.contract import Failure
-from gateway.services import bulk, printing
+from gateway.services import bulk, csv_rows, printing, sheet
+from gateway.services.csv_rows import CsvPage
 from gateway.services.installation import Installation
+from gateway.services.ndjson import Line
 from gateway.services.problems import Conflict, NotFound
 from gateway.settings import Settings
 from gateway.storage.database import Database
@@ -26,14 +28,16 @@ _LONGEST_BYTES = 256 * 1024
 _CHUNK_BYTES = 64 * 1024
 _SHOWN_ERRORS = 50
 _PAGE = 1000
+_FORMATS = ("ndjson", "csv")
 
 
 @click.command(name="import")
 @click.argument("kind", type=click.Choice(get_args(bulk.Kind)))
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--format", "shape", type=click.Choice(_FORMATS), help="What FILE is, where its name does not say it.")
 @config_option
-def import_(kind: bulk.Kind, file: Path, folder: Path) -> None:
-    """Import KIND from FILE, one JSON object a line (NDJSON).
+def import_(kind: bulk.Kind, file: Path, shape: str | None, folder: Path) -> None:
+    """Import KIND from FILE: one JSON object a line (NDJSON), or CSV where the name ends in .csv.
 
     A line that cannot be written is reported with its number and what to mend; the others are
     written. Importing the same file again changes nothing.
@@ -47,6 +51,17 @@ def import_(kind: bulk.Kind, file: Path, folder: Path) -> None:
                    "amount_minor": 2990, "currency": "EUR"}
     suppressions  {"address": {"kind": "email", "value": "c1@example.com"},
                    "reason": "hard-bounce", "at": "..."}
+
+    CSV is UTF-8, with a comma, semicolon or tab between cells; its first row names the columns.
+    An empty cell is a field left out. Cells are text, and no formula is ever evaluated.
+
+    \b
+    recipients    id, name, locale, time_zone, country, email, phone,
+                  addressee, street, street2, postcode, city, region, postal_country,
+                  attr.KEY, and attr.KEY:number for numbers
+    consents      recipient, channel, purpose, action, at, source, text_version, evidence.KEY
+    activities    recipient, kind, at, id, amount_minor, currency, data.KEY, data.KEY:number
+    suppressions  email, phone or a postal address as above; reason, at, recipient
     """
     settings = settings_in(folder)
     bar = (TextColumn(kind), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -56,19 +71,35 @@ def import_(kind: bulk.Kind, file: Path, folder: Path) -> None:
         Progress(*bar, console=Console(stderr=True)) as progress,
     ):
         task = progress.add_task(kind, total=file.stat().st_size)
-        chunks = _chunks(source, progress, task)
-        written, errors = asyncio.run(_import(db, installation_without_channels(settings), kind, file.name, chunks))
+        is_csv = shape == "csv" or (shape is None and file.suffix.lower() == ".csv")
+        pages = _pages(_chunks(source, progress, task), kind, is_csv)
+        try:
+            written, errors = asyncio.run(_import(db, installation_without_channels(settings), kind, file.name, pages))
+        except csv_rows.BadHeader as error:
+            raise click.ClickException(f"{file.name}: {error}") from None
     click.echo(f"{written} {kind} written, {errors} lines refused")
     if errors:
         raise click.exceptions.Exit(1)
 
 
+Page = Sequence[Line] | CsvPage
+
+
+async def _pages(chunks: AsyncIterator[bytes], kind: bulk.Kind, is_csv: bool) -> AsyncIterator[Page]:
+    if is_csv:
+        async for page in csv_rows.split(chunks, kind, _LONGEST_BYTES):
+            yield page
+    else:
+        async for lines in bulk.split(chunks, _LONGEST_BYTES):
+            yield lines
+
+
 async def _import(
-    db: Database, installation: Installation, kind: bulk.Kind, name: str, chunks: AsyncIterator[bytes]
+    db: Database, installation: Installation, kind: bulk.Kind, name: str, pages: AsyncIterator[Page]
 ) -> tuple[int, int]:
     written = refused = 0
-    async for page in bulk.split(chunks, _LONGEST_BYTES):
-        result = await db.write(bulk.write_page, installation, kind, page, "import")
+    async for page in pages:
+        result = await db.write(bulk.import_page, installation, kind, page, "import")
         for error in result.errors[: max(_SHOWN_ERRORS - refused, 0)]:
             click.echo(f"{name}:{error.line}: {error.pointer or 'line'}: {error.detail}", err=True)
         written += result.written
@@ -89,30 +120,53 @@ def export() -> None:
     """Export recipients, consents, and print runs."""
 
 
-def _lines(kind: Literal["recipients", "consents"], target: BinaryIO, folder: Path) -> None:
-    after: int | None = 0
-    with database(settings_in(folder)) as db:
+_format_option = click.option(
+    "--format",
+    "shape",
+    type=click.Choice(_FORMATS),
+    default="ndjson",
+    show_default=True,
+    help="ndjson holds everything; csv is for spreadsheets.",
+)
+
+
+def _lines(kind: Literal["recipients", "consents"], target: BinaryIO, shape: str, folder: Path) -> None:
+    """In one snapshot: whoever is written meanwhile is in the whole of it, or not at all."""
+    with database(settings_in(folder)) as db, db.snapshot() as tx:
+        if shape == "csv":
+            target.writelines(sheet.rows(tx, kind, _PAGE))
+            return
+        after: int | None = 0
         while after is not None:
-            with db.snapshot() as tx:
-                page = bulk.export(tx, kind, after, _PAGE)
+            page = bulk.export(tx, kind, after, _PAGE)
             target.writelines(line + b"\n" for line in page.lines)
             after = page.after
 
 
 @export.command()
 @click.argument("file", type=click.File("wb"), default="-")
+@_format_option
 @config_option
-def recipients(file: BinaryIO, folder: Path) -> None:
-    """Write all recipients to FILE (- is the standard output), one JSON object a line, as import takes them."""
-    _lines("recipients", file, folder)
+def recipients(file: BinaryIO, shape: str, folder: Path) -> None:
+    """Write all recipients to FILE (- is the standard output), one JSON object a line, as import takes them.
+
+    CSV has the primary e-mail, phone and postal address of each, and the attributes that are texts
+    or numbers, in columns that import takes. A cell that a spreadsheet would take for a formula has
+    a quote before it, which import takes off again.
+    """
+    _lines("recipients", file, shape, folder)
 
 
 @export.command()
 @click.argument("file", type=click.File("wb"), default="-")
+@_format_option
 @config_option
-def consents(file: BinaryIO, folder: Path) -> None:
-    """Write the whole consent ledger to FILE (- is the standard output), one JSON object a line."""
-    _lines("consents", file, folder)
+def consents(file: BinaryIO, shape: str, folder: Path) -> None:
+    """Write the whole consent ledger to FILE (- is the standard output), one JSON object a line.
+
+    CSV leaves out the evidence.
+    """
+    _lines("consents", file, shape, folder)
 
 
 @export.command()

@@ -19,6 +19,7 @@ from gateway.contract.events import (
     WebhookRequest,
 )
 from gateway.contract.failures import (
+    UNREACHABLE,
     ChannelMisconfigured,
     Failure,
     OutcomeUnknown,
@@ -31,15 +32,18 @@ from gateway.contract.message import (
     Address,
     BatchTicket,
     CouponView,
+    Doubtful,
     Outbound,
     Outcome,
     Piece,
     PrintFile,
+    Traced,
 )
 from gateway.contract.secret import Secret
 
 __all__ = [
     "API",
+    "UNREACHABLE",
     "Address",
     "BadSignature",
     "BadWebhook",
@@ -50,6 +54,7 @@ __all__ = [
     "ChannelMisconfigured",
     "Context",
     "CouponView",
+    "Doubtful",
     "EventType",
     "Failure",
     "OneByOne",
@@ -66,6 +71,7 @@ __all__ = [
     "RateLimited",
     "RecipientGone",
     "Secret",
+    "Traced",
     "TransientFailure",
     "WebhookRequest",
 ]

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gateway.contract.events import BadSignature, EventType, ProviderEvent, WebhookRequest
 from gateway.contract.failures import Failure
-from gateway.contract.message import BatchTicket, Outbound, Outcome, Piece, PrintFile
+from gateway.contract.message import BatchTicket, Doubtful, Outbound, Outcome, Piece, PrintFile, Traced
 
 if TYPE_CHECKING:
     # Named only: importing it takes longer than all the rest of what a render process needs.
@@ -48,6 +48,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """True where sends are gathered and exported together (paper). Such a channel is a BatchChannel."""
     idempotent: bool = False
     """True only where handing over the same `Outbound.id` twice is proven to deliver once."""
+    reconciles: bool = False
+    """Whether `look_up` can ask the provider what became of a message."""
     window: int = 50
     """The most messages in one call of `send`."""
     timeout_s: float = 30.0
@@ -95,6 +97,14 @@ class Channel(Protocol):
         """Hand the messages over and yield one outcome each, in any order, as they become known."""
         ...
 
+    async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        """What the provider knows of messages that may have gone out; those it says nothing of stay in doubt.
+
+        At most `window` of them, and within `timeout_s`. Called only where the capabilities say `reconciles`.
+        Raises a Failure where the provider cannot be asked. Sends nothing.
+        """
+        ...
+
     def verify(self, request: WebhookRequest) -> None:
         """Raise BadSignature unless the call is the provider's. Constant time; no I/O."""
 
@@ -140,6 +150,9 @@ class Quiet:
 
     async def check(self) -> None:
         return None
+
+    async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        return ()
 
     def verify(self, request: WebhookRequest) -> None:
         raise BadSignature

@@ -13,6 +13,8 @@ Any other exception counts as OutcomeUnknown with the code `adapter-bug`.
 Texts must not hold addresses, bodies or secrets: they are stored and shown.
 """
 
+from typing import Final
+
 
 class Failure(Exception):
     """A message that was not, or perhaps not, handed over.
@@ -40,6 +42,13 @@ class RecipientGone(PermanentFailure):
 
 class TransientFailure(Failure):
     """Not accepted now; a later try may succeed."""
+
+
+UNREACHABLE: Final = frozenset({"no-connection", "no-answer"})
+"""Codes of a TransientFailure that say no connection was made: not the message is the cause, but the channel is ill.
+
+Several in a row, of these or of unknown outcomes, and the channel rests for a while.
+"""
 
 
 class RateLimited(Failure):

@@ -78,6 +78,27 @@ class Outcome(Struct, frozen=True, kw_only=True):
         return cls(message_id=message.id, provider_id=failure.provider_id, failure=failure)
 
 
+class Doubtful(Struct, frozen=True, kw_only=True):
+    """A message that may have gone out, since `since` (machine time, UTC): nobody has heard what became of it.
+
+    It is made anew: where what it tells has changed since then, so has it.
+    """
+
+    message: Outbound
+    since: datetime
+
+
+class Traced(Struct, frozen=True, kw_only=True):
+    """What a provider knows of such a message.
+
+    `provider_ids` are those of all messages that it may be, the likeliest first. None at all says that it never
+    arrived, for certain: it may be sent again.
+    """
+
+    message_id: str
+    provider_ids: tuple[str, ...] = ()
+
+
 class Piece(Struct, frozen=True, kw_only=True):
     """One printed piece of a batch. `sequence` starts at 1 and has no gaps."""
 

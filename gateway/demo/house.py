@@ -66,6 +66,7 @@ time_zone = "Europe/Rome"
 
 _POLICIES: Final = """\
 # Purposes are left as they come: e-mail, SMS and push only after a grant, paper until somebody objects.
+countries = []
 
 [[caps]]
 name = "three messages in a week"

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,8 @@ from gateway.demo.days import Days
 from gateway.demo.ledger import Ledger
 from gateway.demo.postbag import Message
 from gateway.demo.shop import Count, Forecast
+from gateway.domain.lift import Estimate, Lift
+from gateway.services.lift import LiftReport
 
 CHANNELS: Final[Mapping[str, str]] = {"email": "e-mail", "sms": "SMS", "webpush": "push", "postal": "post"}
 
@@ -36,6 +38,11 @@ _REASONS: Final[Mapping[str, str]] = {
     "expired": "too late to be worth sending",
     "quiet_hours": "it is night there",
     "local_time": "not the hour for it yet",
+    "holdout": "left out, for comparison",
+    "not_cleared": "not cleared by a register",
+    "priority": "something more important goes first",
+    "throttled": "not its turn yet",
+    "presumed": "taken as sent",
 }
 
 _CODES: Final[Mapping[str, str]] = {
@@ -127,7 +134,38 @@ def _figure(count: int) -> str:
 
 
 def report_sheets(ledger: Ledger, uses: Sequence[Use], messages: Sequence[Message]) -> list[Sheet]:
-    return [_steps(ledger), _reasons(ledger), _coupons(ledger, uses, messages)]
+    sheets = [_steps(ledger), _reasons(ledger), _coupons(ledger, uses, messages)]
+    lift = ledger.report.lift
+    return [*sheets, *(_lift(lift, each.lift) for each in lift.comparisons if each.lift)] if lift else sheets
+
+
+def _lift(report: LiftReport, lift: Lift) -> Sheet:
+    """What those who were written to did more than those who were left out for comparison."""
+    days = report.within / timedelta(days=1)
+    rows = [
+        ("who did, of those with messages", f"{lift.test_rate:.1%}", ""),
+        ("of those left out", f"{lift.holdout_rate:.1%}", ""),
+        ("more, in points", *_between(lift.absolute, 100)),
+        ("people won", *_between(lift.incremental_conversions, 1)),
+    ]
+    for money in lift.revenue:
+        rows.append((f"{money.currency or 'money'} more a head", *_between(money.difference, 0.01)))
+    return Sheet(
+        title=f"What it brought: {report.activity} within {days:g} days",
+        headings=("", "", "of 20 such ranges 19 hold the truth"),
+        rows=rows,
+        total=("so", _SAYS[lift.verdict], ""),
+    )
+
+
+_SAYS: Final[Mapping[str, str]] = {"more": "it woke them", "less": "it cost some", "too_few_to_say": "too few to say"}
+
+
+def _between(estimate: Estimate, factor: float) -> tuple[str, str]:
+    ends = (estimate.low, estimate.high)
+    low, high = (_NOTHING if end is None else f"{end * factor:,.1f}" for end in ends)
+    value = _NOTHING if estimate.value is None else f"{estimate.value * factor:,.1f}"
+    return value, _NOTHING if ends == (None, None) else f"{low} to {high}"
 
 
 def _steps(ledger: Ledger) -> Sheet:

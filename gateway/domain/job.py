@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from gateway.domain.audience import Audience
+from gateway.domain.audience import Audience, Expression
 from gateway.domain.policy import CapRule, Throttle
 from gateway.domain.words import ChannelName, Key, Locale, PurposeName, Share, refuse_endless, refuse_nul
 
@@ -100,9 +100,11 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 class JobSpec(Struct, frozen=True, kw_only=True):
-    """An accepted job without its audience. Stored as it is; nothing edits it."""
+    """An accepted job without the people it names. Stored as it is; nothing edits it."""
 
     name: str
+    where: Expression | None = None
+    """Whom it is for; None where its people were named one by one."""
     purpose: str
     steps: tuple[Step, ...]
     offer: str | None

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from gateway.domain.job import JobSpec
 
-EndReason = Literal["completed", "not_sent", "no_coupon", "redeemed", "cancelled", "expired"]
+EndReason = Literal["completed", "not_sent", "no_coupon", "redeemed", "cancelled", "expired", "holdout", "erased"]
 
 
 class Next(Struct, frozen=True):
-    """The step that is planned at `at`."""
+    """The step that is planned at `at`: the following one, or the same one on the channels that are left."""
 
     step: int
     at: datetime
@@ -23,7 +23,40 @@ class End(Struct, frozen=True):
     reason: EndReason
 
 
+class Passed(Struct, frozen=True, kw_only=True):
+    """How a step went for one entry, so far."""
+
+    step: int
+    route: int
+    """How many of the step's channels are used up."""
+    sent_at: datetime | None
+    """When the last message went out; for paper, when it is in the letter box. None where it did not go out."""
+    earlier_sent_at: datetime | None = None
+    """When a message of the same step went out on an earlier channel."""
+    may_fall_back: bool = True
+    """False where the person, and not the channel, is why nothing was sent: no other channel is tried."""
+
+
 def after_step(
+    spec: JobSpec, passed: Passed, *, entered_at: datetime, coupon_until: datetime | None, now: datetime
+) -> Next | End:
+    """What follows: another channel of the step, the next step, or the end.
+
+    The next channel is tried at once where the message did not go out, and after `fallback_after` where it did.
+    """
+    step = spec.steps[passed.step]
+    if passed.may_fall_back and passed.route < len(step.channels):
+        if passed.sent_at is None:
+            return Next(passed.step, now)
+        if step.fallback_after is not None:
+            return Next(passed.step, passed.sent_at + step.fallback_after)
+    sent_at = passed.sent_at or passed.earlier_sent_at
+    return after_last_channel(
+        spec, passed.step, sent_at=sent_at, entered_at=entered_at, coupon_until=coupon_until, now=now
+    )
+
+
+def after_last_channel(
     spec: JobSpec,
     step: int,
     *,
@@ -32,10 +65,9 @@ def after_step(
     coupon_until: datetime | None,
     now: datetime,
 ) -> Next | End:
-    """What follows step number `step`, sent at `sent_at` or, where that is None, not sent.
+    """What follows a step for which no other channel is tried any more: sent at `sent_at`, or (None) not sent.
 
-    For paper `sent_at` is when it is in the letter box. A delay counted from the end of a coupon
-    is usually negative; where there is no coupon the entry ends.
+    A delay counted from the end of a coupon is usually negative; where there is no coupon the entry ends.
     """
     if sent_at is None and spec.if_not_sent == "end":
         return End("not_sent")

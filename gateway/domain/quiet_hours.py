@@ -8,9 +8,13 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from gateway.domain.policy import DAYS, QuietRule
+from gateway.domain.wall_time import instant
 
 _DAY_MIN = 24 * 60
 _WEEK_MIN = 7 * _DAY_MIN
+_WEEK = timedelta(days=7)
+# Rules repeat each week; a change of the clock, or of the date line, may move them by a day.
+_LONGEST_SEARCH = timedelta(days=9)
 
 
 class NeverOpen(Exception):
@@ -21,16 +25,6 @@ class QuietHours(Struct, frozen=True):
     """Quiet time of a week as sorted, disjoint, half-open spans of minutes since Monday 00:00."""
 
     spans: tuple[tuple[int, int], ...] = ()
-
-    def ends_after(self, minute: int) -> int | None:
-        """The minute at which the span around `minute` ends, or None outside all spans."""
-        for start, end in self.spans:
-            if start <= minute < end:
-                return end
-        return None
-
-
-ALWAYS_OPEN = QuietHours()
 
 
 @lru_cache(maxsize=1024)
@@ -67,41 +61,35 @@ def _spans(rule: QuietRule) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=8192)
-def next_open(hours: QuietHours, at: datetime, zone: ZoneInfo) -> datetime:
-    """The earliest instant not before `at` outside `zone`'s quiet hours, in UTC.
+def next_open(hours: QuietHours, at: datetime, zones: tuple[ZoneInfo, ...]) -> datetime:
+    """The earliest instant not before `at` that is outside the quiet hours of every one of `zones`, in UTC.
 
-    A clock change counts: an end at 02:30 that does not exist becomes the first instant after
-    the gap, one that exists twice becomes the later. Raises NeverOpen.
+    More than one zone is for people of whom nobody knows in which they live. Raises NeverOpen.
     """
     if not hours.spans:
         return at
-    # Each turn leaves one span; more turns than spans means that there is no way out.
-    for _ in range(len(hours.spans) + 8):
-        local = at.astimezone(zone)
-        minute = local.weekday() * _DAY_MIN + local.hour * 60 + local.minute
-        end = hours.ends_after(minute)
-        if end is None:
+    limit = at + _LONGEST_SEARCH
+    while at < limit:
+        ends = [end for zone in zones if (end := _quiet_until(hours, at, zone)) is not None]
+        if not ends:
             return at.astimezone(UTC)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-        wall = midnight + timedelta(minutes=end - local.weekday() * _DAY_MIN)
-        end_at = instant(wall, zone)
-        at = end_at if end_at > at else at + timedelta(seconds=1)
+        at = max(ends)
     raise NeverOpen
 
 
-def instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The UTC instant of a naive wall time: the later of two, the end of the gap for none."""
-    late = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    early = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if late >= early:
-        return late
-    # In a gap fold=1 maps before the change and fold=0 after it: the change lies between.
-    low, high = late, early
-    before = low.astimezone(zone).utcoffset()
-    while high - low > timedelta(seconds=1):
-        middle = low + (high - low) / 2
-        if middle.astimezone(zone).utcoffset() == before:
-            low = middle
-        else:
-            high = middle
-    return high.replace(microsecond=0)
+def _quiet_until(hours: QuietHours, at: datetime, zone: ZoneInfo) -> datetime | None:
+    """The end of the quiet span around `at` on the clocks of `zone`; None where it is open.
+
+    A clock change counts, on the side of quiet: what begins or ends at a time that is skipped does so behind
+    the gap; of a time that is shown twice, quiet begins with the first and ends with the second.
+    """
+    local = at.astimezone(zone)
+    today = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0, tzinfo=None)
+    monday = today - timedelta(days=local.weekday())
+    # The neighbours: a clock change moves the ends of a week, too.
+    for week in (monday - _WEEK, monday, monday + _WEEK):
+        for start, end in hours.spans:
+            until = instant(week + timedelta(minutes=end), zone)
+            if at < until and at >= instant(week + timedelta(minutes=start), zone, earlier=True):
+                return until
+    return None

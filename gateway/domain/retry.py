@@ -13,5 +13,10 @@ def backoff(retry: Retry, tries: int, chance: float) -> timedelta | None:
     """
     if tries >= retry.attempts:
         return None
-    full_s = min(retry.first.total_seconds() * 2.0 ** (tries - 1), retry.longest.total_seconds())
-    return timedelta(seconds=full_s * (0.5 + chance / 2))
+    return doubling(retry.first, tries - 1, retry.longest) * (0.5 + chance / 2)
+
+
+def doubling(first: timedelta, times: int, longest: timedelta) -> timedelta:
+    """`first`, doubled so many times, and never more than `longest`."""
+    # Beyond all uses, and before the numbers end.
+    return timedelta(seconds=min(first.total_seconds() * 2.0 ** min(times, 64), longest.total_seconds()))

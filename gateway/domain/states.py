@@ -54,6 +54,8 @@ CANCELLABLE: Final = frozenset(state for state, targets in MOVES.items() if Stat
 SPENT: Final = frozenset({State.CLAIMED, State.SENDING, State.BATCHED, State.ACCEPTED, State.DELIVERED, State.IN_DOUBT})
 """Holds a slot of the caps; bounced, returned and failed after acceptance keep theirs too."""
 COUNTS_AS_SENT: Final = frozenset({State.ACCEPTED, State.DELIVERED, State.BOUNCED, State.RETURNED, State.IN_DOUBT})
+REACHED: Final = frozenset({State.ACCEPTED, State.DELIVERED})
+"""As far as is known, the person has it."""
 
 
 def advance(now: State, then: State) -> State:

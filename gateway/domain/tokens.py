@@ -7,11 +7,14 @@ for one purpose: a click link is no unsubscribe link. Keys rotate: the ring's cu
 import base64
 import binascii
 import hmac
+import secrets
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, Literal
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -19,6 +22,8 @@ from gateway.domain.words import SendKey
 
 Purpose = Literal["message", "send", "click", "unsubscribe", "cursor", "preferences", "opt_in", "consent"]
 _TAG_BYTES: Final = 12
+_NONCE_BYTES: Final = 12
+_SEALED: Final = b"risveglio:sealed:1:"
 
 
 class BadToken(ValueError):
@@ -44,7 +49,7 @@ class MessageRef(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeyRing:
-    """The installation's secret keys by id. The current one signs; the others still verify.
+    """The installation's secret keys by id. The current one signs and seals; the others still verify and unseal.
 
     `pepper` hashes addresses and never changes: a rotation must not revive anybody.
     """
@@ -78,9 +83,46 @@ class KeyRing:
         except msgspec.DecodeError:
             raise BadToken from None
 
+    def seal(self, secret: bytes, owner: str) -> bytes:
+        """Encrypt a secret for the database (AES-256-GCM, NIST SP 800-38D), so that only `owner`'s row can hold it.
+
+        Twice the same gives two different texts.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        cipher = AESGCM(self._derive(self._current, "seal"))
+        sealed = cipher.encrypt(nonce, secret, _SEALED + owner.encode())
+        return bytes([self._current]) + nonce + sealed
+
+    def unseal(self, sealed: bytes, owner: str) -> bytes:
+        """What `seal` was given. Raises BadToken: altered, of another owner, or under a key that left the ring."""
+        key_id, nonce = sealed[:1], sealed[1 : 1 + _NONCE_BYTES]
+        if not key_id or key_id[0] not in self._keys:
+            raise BadToken
+        cipher = AESGCM(self._derive(key_id[0], "seal"))
+        try:
+            return cipher.decrypt(nonce, sealed[1 + _NONCE_BYTES :], _SEALED + owner.encode())
+        except (InvalidTag, ValueError):
+            raise BadToken from None
+
+    def sign_id(self, purpose: Purpose, id: int) -> str:
+        """A public name for a row of ours."""
+        return self.sign(purpose, msgspec.msgpack.encode(id))
+
+    def open_id(self, purpose: Purpose, token: str) -> int:
+        try:
+            return msgspec.msgpack.decode(self.open(purpose, token), type=int)
+        except msgspec.DecodeError:
+            raise BadToken from None
+
     def hash_address(self, kind: str, match_key: str) -> str:
         """The keyed hash under which an address is suppressed, also after its owner is erased."""
         return hmac.digest(self._pepper, f"{kind}\0{match_key}".encode(), "sha256")[:16].hex()
+
+    def fingerprints(self) -> dict[str, str]:
+        """What tells the pepper and each key of the ring (by its id) from others, and nothing more of them."""
+        ring = {str(key_id): self._derive(key_id, "fingerprint") for key_id in self._keys}
+        pepper = hmac.digest(self._pepper, b"risveglio:fingerprint", "sha256")
+        return {name: digest[:8].hex() for name, digest in ({"pepper": pepper} | ring).items()}
 
     def _tag(self, key_id: int, purpose: Purpose, body: bytes) -> bytes:
         return hmac.digest(self._derive(key_id, purpose), body, "sha256")[:_TAG_BYTES]

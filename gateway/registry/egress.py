@@ -37,28 +37,29 @@ _NOT_PUBLIC: Final = tuple(
 
 
 class BlockedAddress(OSError):
-    """A connection to an address that is not on the public internet was refused, before it was made.
+    """A connection to an address that is not one of those allowed was refused, before it was made.
 
     aiohttp hands it on as `ClientConnectorError.os_error`. The text names no address: it may
     reach people who should not learn what the inside looks like.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: str = "an address of the public internet") -> None:
         super().__init__(
             errno.EACCES,
-            "refused: not an address of the public internet; "
-            "if it is yours, add its network to `allow` under [egress] in gateway.toml",
+            f"refused: not {wanted}; if it is yours, add its network to `allow` under [egress] in gateway.toml",
         )
 
 
-def guarded_session(allow: Sequence[IPv4Network | IPv6Network] = ()) -> aiohttp.ClientSession:
-    """A session that connects to public addresses, and to those in `allow`.
+def guarded_session(allow: Sequence[IPv4Network | IPv6Network] = (), *, internet: bool = True) -> aiohttp.ClientSession:
+    """A session that connects to public addresses (unless `internet` is off), and to those in `allow`.
 
     Call it inside the running loop and close it there. It keeps no cookies, since channels
     share it, reads no proxy from the environment, and refuses answers over ANSWER_LIMIT_BYTES.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=200, ttl_dns_cache=60, socket_factory=_socket_factory(tuple(allow))),
+        connector=aiohttp.TCPConnector(
+            limit=200, ttl_dns_cache=60, socket_factory=_socket_factory(tuple(allow), internet)
+        ),
         timeout=aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=_ShortResponse,
@@ -76,14 +77,16 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return not any(address in network for network in _NOT_PUBLIC)
 
 
-def _socket_factory(allow: tuple[IPv4Network | IPv6Network, ...]) -> Callable[[Any], socket.socket]:
+def _socket_factory(allow: tuple[IPv4Network | IPv6Network, ...], internet: bool) -> Callable[[Any], socket.socket]:
+    wanted = "an address of the public internet" if internet else "in a network where plain http is allowed"
+
     def connectable(found: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, where = found
         if family not in (socket.AF_INET, socket.AF_INET6):
-            raise BlockedAddress
+            raise BlockedAddress(wanted)
         address = _unwrapped(ip_address(where[0]))
-        if not (is_public(address) or any(address in network for network in allow)):
-            raise BlockedAddress
+        if not ((internet and is_public(address)) or any(address in network for network in allow)):
+            raise BlockedAddress(wanted)
         return socket.socket(family, kind, protocol)
 
     return connectable

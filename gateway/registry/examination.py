@@ -14,7 +14,7 @@ KIND: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 """A kind names a table in channels.toml, a folder and a part of a URL."""
 
 TIMEOUT_LIMIT_S: Final = 120.0
-"""A call of `send` ends well before the lease on its messages does."""
+"""So long at most is nothing known of a window in flight."""
 
 
 def faults(candidate: Any) -> list[str]:
@@ -81,6 +81,8 @@ def _methods(candidate: type) -> Iterator[str]:
     for name in ("open", "close", "check"):
         if not inspect.iscoroutinefunction(getattr(candidate, name, None)):
             yield f"`{name}` must be an `async def` method"
+    if _reconciles(candidate) and not inspect.iscoroutinefunction(getattr(candidate, "look_up", None)):
+        yield "a channel that reconciles needs `look_up`, an `async def` method"
     for name in ("send", "verify", "parse"):
         method = getattr(candidate, name, None)
         if not callable(method):
@@ -91,6 +93,11 @@ def _methods(candidate: type) -> Iterator[str]:
         yield _why_not_coroutine("parse")
     if not _takes_config_and_context(candidate):
         yield "it must be built from (config, context)"
+
+
+def _reconciles(candidate: type) -> bool:
+    told = getattr(candidate, "capabilities", None)
+    return isinstance(told, Capabilities) and told.reconciles
 
 
 def _why_not_coroutine(name: str) -> str:

@@ -14,6 +14,7 @@ from gateway.contract import (
     BatchTicket,
     Capabilities,
     ChannelMisconfigured,
+    Doubtful,
     Failure,
     Outbound,
     Outcome,
@@ -95,6 +96,21 @@ class Guarded:
         finally:
             self._remember(sending.abandoned)
 
+    async def look_up(self, messages: Sequence[Doubtful]) -> dict[str, tuple[str, ...]]:
+        """By message, the provider's ids that it may have, none where it never arrived; without those nobody knows of.
+
+        Raises ChannelMisconfigured, RateLimited or TransientFailure where the provider cannot be asked.
+        """
+        self._refuse_when_stuck()
+        await self.open()
+        asked = {each.message.id for each in messages}
+        told = await self._ask("look_up", lambda: self._channel.look_up(messages), self.capabilities.timeout_s)
+        try:
+            return reports.traces(told, asked)
+        except Exception as error:
+            self._report("look_up", error)
+            return {}
+
     def verify(self, request: WebhookRequest) -> None:
         """Raises BadSignature unless the channel accepts the call. A channel that stumbles refuses it."""
         try:
@@ -143,17 +159,17 @@ class Guarded:
             self._report("export", error)
             raise ChannelMisconfigured("adapter-bug", wording.where(error)) from None
 
-    async def _ask(self, name: str, method: Any, limit_s: float) -> None:
+    async def _ask(self, name: str, method: Any, limit_s: float) -> Any:
         try:
-            await within(limit_s, self._translated(name, method), grace_s=self._grace_s)
+            return await within(limit_s, self._translated(name, method), grace_s=self._grace_s)
         except TimeoutError:
             self._log.error("channel.no_answer", at=name)
             raise TransientFailure("no-answer", f"{name} did not end within {limit_s:g} s") from None
 
-    async def _translated(self, name: str, method: Any) -> None:
+    async def _translated(self, name: str, method: Any) -> Any:
         """Runs in a task of its own, which nothing but a Failure or a cancellation may leave."""
         try:
-            await method()
+            return await method()
         except (ChannelMisconfigured, RateLimited, TransientFailure) as failure:
             raise wording.plain(failure) from None
         except asyncio.CancelledError:

@@ -1,11 +1,15 @@
-"""Makes sure that an event from a channel can be stored."""
+"""Makes sure that what a channel reports can be stored."""
 
-from typing import Any
+from collections.abc import Collection
+from itertools import islice
+from typing import Any, Final
 
 import msgspec
 
-from gateway.contract import ProviderEvent
+from gateway.contract import ProviderEvent, Traced
 from gateway.registry import wording
+
+_MOST_IDS: Final = 20
 
 
 def fit(told: Any) -> ProviderEvent:
@@ -29,3 +33,23 @@ def fit(told: Any) -> ProviderEvent:
         detail=wording.line(event.detail, wording.DETAIL_CHARS) or None,
     )
     return cut
+
+
+def traces(told: Any, asked: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """By message, the provider's ids that a channel found for it. Raises TypeError or ValueError for anything else.
+
+    What it says of messages that nobody asked for, or twice of one, says nothing.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    strays: set[str] = set()
+    # An answer without an end must not hold up the loop.
+    for each in islice(told, 2 * len(asked)):
+        if not isinstance(each, Traced):
+            raise TypeError(f"not a Traced but {type(each).__name__}")
+        trace = msgspec.convert(msgspec.structs.asdict(each), Traced)
+        if any(wording.provider_id(id) != id for id in trace.provider_ids):
+            raise ValueError("a `provider_id` is empty, too long or not printable")
+        if trace.message_id in found or trace.message_id not in asked:
+            strays.add(trace.message_id)
+        found[trace.message_id] = trace.provider_ids[:_MOST_IDS]
+    return {id: provider_ids for id, provider_ids in found.items() if id not in strays}

@@ -3,16 +3,20 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 
 from gateway.domain.audience import MAX_DEPTH, Ids, Inline, Matching, depth
 from gateway.domain.job import JobInput, JobSpec, Step, StepInput
+from gateway.domain.lanes import BULK, URGENT
+from gateway.domain.notices import JobNews
 from gateway.domain.offer import Offer
 from gateway.domain.templates import CheckedContent, check_content
+from gateway.services.announce import announce
 from gateway.services.installation import Installation
 from gateway.services.problems import Invalid, Problem
-from gateway.storage import clock, contents, jobs, offers, sends
+from gateway.storage import audit, clock, contents, jobs, offers
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 
@@ -47,6 +51,13 @@ def _job_problems(installation: Installation, request: JobInput) -> Iterator[Pro
         at: datetime | None = getattr(request, name)
         if at is not None and at.tzinfo is None:
             yield Problem(pointer=f"/{name}", detail="needs a time zone, such as 2026-05-01T10:00:00Z")
+    if request.holdout and request.purpose in purposes and not purposes[request.purpose].holdout:
+        yield Problem(pointer="/holdout", detail=f"nobody is left out of what is {request.purpose}; see the policies")
+    caps = [rule.name for rule in (*installation.policies.caps, *request.caps)]
+    for place, rule in enumerate(request.caps):
+        if caps.count(rule.name) > 1:
+            detail = f"there is another cap {rule.name}, here or in the policies; decisions name the rule"
+            yield Problem(pointer=f"/caps/{place}/name", detail=detail)
     doubles = [name for name, count in Counter(step.name for step in request.steps).items() if count > 1]
     if doubles:
         yield Problem(pointer="/steps", detail=f"two steps have the name {', '.join(doubles)}")
@@ -88,8 +99,22 @@ def _step_problems(installation: Installation, request: JobInput, number: int, s
         )
     if step.anchor != "coupon_end" and step.after < timedelta(0):
         yield Problem(pointer=f"{here}/after", detail="only a delay from the coupon's end can be negative")
+    if step.fallback_after is not None:
+        yield from _fallback_problems(f"{here}/fallback_after", step, step.fallback_after)
     if step.ttl is not None and step.ttl <= timedelta(0):
         yield Problem(pointer=f"{here}/ttl", detail="must be longer than nothing, such as PT12H")
+
+
+def _fallback_problems(pointer: str, step: StepInput, after: timedelta) -> Iterator[Problem]:
+    if after <= timedelta(0):
+        yield Problem(pointer=pointer, detail="must be longer than nothing, such as PT48H")
+    if len(step.channels) < 2:
+        yield Problem(pointer=pointer, detail="needs a second channel to fall back to")
+    for channel in step.channels[:-1]:
+        for variant, parts in step.content.get(channel, {}).items():
+            if not any("track(" in source for source in parts.values()):
+                where = f"content/{channel}/{variant}"
+                yield Problem(pointer=pointer, detail=f"waits for a click, and {where} has no tracked link")
 
 
 def _check_contents(
@@ -136,7 +161,15 @@ def accept(tx: Transaction, installation: Installation, client: str, examined: E
     job = jobs.get(tx, public_id)
     if job is None:
         raise AssertionError("the job was written in this transaction")
+    announce(tx, [JobNews(type="job.accepted", at=now, job_id=job.id)])
+    audit.add(tx, client, "job.accepted", f"job:{public_id}", _told_of(job.spec))
     return job
+
+
+def _told_of(spec: JobSpec) -> dict[str, Any]:
+    """What the audit log keeps of a job: why it writes, and the hash of each content, as `contents` has it."""
+    steps = {step.name: dict(step.content) for step in spec.steps}
+    return {"purpose": spec.purpose, "offer": spec.offer, "contents": steps}
 
 
 def draft(tx: Transaction, installation: Installation, client: str, examined: Examined) -> Job:
@@ -171,6 +204,7 @@ def _freeze(
     purpose = installation.policies.purposes[request.purpose]
     spec = JobSpec(
         name=request.name,
+        where=request.audience.where if isinstance(request.audience, Matching) else None,
         purpose=request.purpose,
         steps=tuple(
             _step(installation, step, checked) for step, checked in zip(request.steps, examined.checked, strict=True)
@@ -235,7 +269,7 @@ def _lane(installation: Installation, request: JobInput) -> int:
             small = len(ids) <= installation.policies.small_job
         case Matching():
             small = False
-    return sends.URGENT if purpose.urgent or small else sends.BULK
+    return URGENT if purpose.urgent or small else BULK
 
 
 def bypasses_consent(installation: Installation, request: JobInput) -> bool:

@@ -15,18 +15,29 @@ from gateway.domain.consent import ConsentRow
 from gateway.domain.recipient import ActivityInput, AddressInput, RecipientInput
 from gateway.domain.words import ExternalId
 from gateway.services import consent, people
+from gateway.services.csv_columns import Kind
+from gateway.services.csv_rows import CsvPage
 from gateway.services.installation import Installation
 from gateway.services.ndjson import Line, RowError, decoded, refined, split
-from gateway.storage import activities, exports, recipients, suppressions
+from gateway.storage import activities, audit, exports, recipients, suppressions
 from gateway.storage.database import Transaction
 from gateway.storage.recipients import Prepared
 from gateway.storage.suppressions import Suppressed
 from gateway.storage.types import Record
 
-__all__ = ["Exported", "Kind", "PageResult", "RowError", "SuppressionInput", "export", "split", "write_page"]
+__all__ = [
+    "Exported",
+    "Kind",
+    "PageResult",
+    "RowError",
+    "SuppressionInput",
+    "export",
+    "import_page",
+    "split",
+    "write_page",
+]
 
 T = TypeVar("T")
-Kind = Literal["recipients", "consents", "activities", "suppressions"]
 
 # A PostgreSQL index entry must fit a third of its page (2704 bytes), the kind and its own words included.
 _LONGEST_KEY_BYTES: Final = 2600
@@ -53,6 +64,23 @@ class PageResult(Struct, frozen=True, kw_only=True):
 
     written: int
     errors: tuple[RowError, ...]
+
+
+def import_page(
+    tx: Transaction, installation: Installation, kind: Kind, page: Sequence[Line] | CsvPage, actor: str
+) -> PageResult:
+    """Write a page of many (`write_page`), and a line in the audit log that says how much it was.
+
+    Errors in CSV name the column where those in JSON have a pointer.
+    """
+    if isinstance(page, CsvPage):
+        found = write_page(tx, installation, kind, page.lines, actor)
+        errors = sorted([*page.errors, *map(page.named, found.errors)], key=lambda error: error.line)
+        result = PageResult(written=found.written, errors=tuple(errors))
+    else:
+        result = write_page(tx, installation, kind, page, actor)
+    audit.add(tx, actor, f"{kind}.imported", kind, {"written": result.written, "refused": len(result.errors)})
+    return result
 
 
 def write_page(

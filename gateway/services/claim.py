@@ -3,25 +3,28 @@
 The only place where caps are spent: under the shard's lock, with the clock read after it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from gateway.domain.caps import Spend
 from gateway.domain.coupon import new_code
 from gateway.domain.ids import new_id
-from gateway.domain.plan import Queue, decide
+from gateway.domain.notices import CouponNews
+from gateway.domain.plan import OF_THE_PERSON, Decision, Queue
 from gateway.domain.states import State
 from gateway.domain.words import EntryKey, SendKey
+from gateway.services import throttle
+from gateway.services.announce import announce, move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
-from gateway.services.planning import reason_of, state_of
-from gateway.services.rules import claiming_rules, facts_of, spends_after
-from gateway.storage import batches, channels, claims, clock, coupons, entries, events, facts, jobs, locks, sends
+from gateway.services.planning import note_yields, reason_of, state_of
+from gateway.services.reconsider import decisions, of_sends
+from gateway.services.rules import lead_of
+from gateway.storage import batches, channels, claims, clock, coupons, entries, locks, sends
 from gateway.storage.coupons import NewCoupon
 from gateway.storage.database import Transaction
-from gateway.storage.facts import Known
 from gateway.storage.jobs import Job
 from gateway.storage.sends import Move
 from gateway.storage.types import Record
@@ -37,10 +40,15 @@ class Claim(Struct, frozen=True, kw_only=True):
     business_now: datetime
 
 
-def places_due(tx: Transaction, channel: str) -> list[tuple[int, int]]:
-    """(lane, shard) with something due on the channel, best first; none while it is paused or paced."""
+def places_due(tx: Transaction, installation: Installation, channel: str, turn: int = 0) -> list[tuple[int, int]]:
+    """(lane, shard) with something due on the channel, best first; none while it is paused, paced or throttled.
+
+    `turn` counts up: each turn another bulk lane comes first, so that jobs share the channel fairly.
+    """
     now = clock.now(tx)
-    return [] if channels.is_held(tx, channel, now.machine) else sends.heads(tx, channel, now.business)
+    if channels.is_held(tx, channel, now.machine) or not throttle.has_room(tx, installation, channel, now.business):
+        return []
+    return sends.heads(tx, channel, now.business, turn)
 
 
 def claim(
@@ -62,11 +70,10 @@ def claim(
     if not locks.try_lock_shard(tx, shard):
         return None
     now = clock.now(tx)
-    rows = sends.due(tx, channel, lane, shard, now.business, limit)
+    rows = {SendKey(*row[:5]): row for row in sends.due(tx, channel, lane, shard, now.business, limit)}
     if not rows:
         return 0
-    job_of = jobs.by_ids(tx, {row.job_id for row in rows})
-    entry_of = entries.get(tx, [SendKey(*row[:5]).entry for row in rows])
+    job_of, entry_of = of_sends(tx, list(rows))
     moves = _decide(tx, installation, channel, rows, job_of, entry_of, now.business)
     taken = [move.key for move in moves if move.then is State.CLAIMED]
     _publish(tx, installation, channel, taken, job_of, entry_of, now.business)
@@ -86,90 +93,78 @@ def _decide(
     tx: Transaction,
     installation: Installation,
     channel: str,
-    rows: Sequence[Record],
+    rows: Mapping[SendKey, Record],
     job_of: Mapping[int, Job],
     entry_of: Mapping[EntryKey, Record],
     now: datetime,
 ) -> list[Move]:
-    ids = list({row.recipient_id for row in rows})
-    known = facts.known(tx, ids, spends_after=spends_after(installation, now))
-    keys = [SendKey(*row[:5]) for row in rows]
-    clicked = _clicked(tx, job_of, keys)
-    return [
-        _move(
-            installation,
-            key,
-            row,
-            job_of[key.job_id],
-            entry_of[key.entry],
-            known[key.recipient_id],
-            (key.job_id, key.recipient_id) in clicked,
-            now,
-        )
-        for key, row in zip(keys, rows, strict=True)
-    ]
+    """What the present instant makes of sends that are due."""
+    stopped = [move for key in rows if (move := _stopped(key, job_of[key.job_id], entry_of[key.entry]))]
+    held = {move.key for move in stopped}
+    going = {key: row for key, row in rows.items() if key not in held}
+    decided = decisions(tx, installation, going, job_of, entry_of, now)
+    note_yields(tx, list(decided.items()), now)
+    moves = [_move(installation, key, decision, job_of[key.job_id], now) for key, decision in decided.items()]
+    return stopped + _admitted(tx, installation, channel, moves, job_of, now)
 
 
-def _clicked(tx: Transaction, job_of: Mapping[int, Job], keys: Sequence[SendKey]) -> set[tuple[int, int]]:
-    found: set[tuple[int, int]] = set()
-    for job in job_of.values():
-        asking = [
-            key.recipient_id
-            for key in keys
-            if key.job_id == job.id and job.spec.steps[key.step].only_if == "not_clicked"
-        ]
-        if asking:
-            found |= {(job.id, id) for id in events.clicked(tx, job.id, asking)}
-    return found
-
-
-def _move(
-    installation: Installation,
-    key: SendKey,
-    row: Record,
-    job: Job,
-    entry: Record,
-    known: Known,
-    clicked: bool,
-    now: datetime,
-) -> Move:
-    """What the present instant makes of one send that is due."""
+def _stopped(key: SendKey, job: Job, entry: Record) -> Move | None:
     if job.state == "paused":
         return Move(key, State.QUEUED, reason="paused", keep_cap=True)
     if job.state == "cancelled" or entry.ended is not None:
         return Move(key, State.CANCELLED, reason=entry.ended or "cancelled", keep_cap=True)
-    rules = claiming_rules(installation, job.spec, key.step, key.channel)
-    person = facts_of(
-        installation,
-        _without_own_slot(known, row, job),
-        job,
-        at=now,
-        expires_at=row.expires_at,
-        redeemed=entry.redeemed,
-        clicked=clicked,
-    )
-    decision = decide(person, rules, now)
+    return None
+
+
+def _move(installation: Installation, key: SendKey, decision: Decision, job: Job, now: datetime) -> Move:
     if not isinstance(decision, Queue):
         return Move(key, state_of(decision), reason=reason_of(decision), keep_cap=True)
     if decision.due_at > now:
         return Move(key, State.QUEUED, due_at=decision.due_at, reason=reason_of(decision), keep_cap=True)
-    slot = now + rules.routes[0].lead if job.spec.counts_towards_caps else None
+    slot = now + lead_of(installation, key.channel) if job.spec.counts_towards_caps else None
     return Move(key, State.CLAIMED, cap_at=slot)
 
 
-def _without_own_slot(known: Known, row: Record, job: Job) -> Known:
-    """What was perhaps sent already keeps its slot, and must not wait for itself."""
-    own = Spend(row.cap_at, row.channel, job.spec.purpose)
-    if row.cap_at is None or own not in known.spends:
-        return known
-    at = known.spends.index(own)
-    return structs.replace(known, spends=known.spends[:at] + known.spends[at + 1 :])
+def _admitted(
+    tx: Transaction,
+    installation: Installation,
+    channel: str,
+    moves: Sequence[Move],
+    job_of: Mapping[int, Job],
+    now: datetime,
+) -> list[Move]:
+    """The same moves, with those put off for which job or channel has no room in this hour."""
+    if installation.channels[channel].batched:
+        return list(moves)
+    wanted = Counter(move.key.job_id for move in moves if move.then is State.CLAIMED)
+    asked = {job_id: (job_of[job_id], count) for job_id, count in wanted.items()}
+    admitted = throttle.admit(tx, installation, channel, asked, now)
+    going = {job_id: each.count for job_id, each in admitted.items()}
+    later = {job_id: iter(each.later) for job_id, each in admitted.items()}
+    answers = []
+    for move in moves:
+        if move.then is not State.CLAIMED:
+            answers.append(move)
+        elif going[move.key.job_id]:
+            going[move.key.job_id] -= 1
+            answers.append(move)
+        else:
+            put_off = next(later[move.key.job_id])
+            answers.append(Move(move.key, State.QUEUED, due_at=put_off.at, reason=put_off.reason, keep_cap=True))
+    return answers
 
 
 def _apply(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> None:
-    moved = sends.move(tx, moves, now)
-    over = (State.SKIPPED, State.EXPIRED)
-    settle(tx, installation, {move.key: None for move in moves if move.then in over and move.key in moved}, now)
+    moved = move_sends(tx, moves, now)
+    over = {move.key: move.reason for move in moves if move.then in (State.SKIPPED, State.EXPIRED)}
+    for may_fall_back in (True, False):
+        settled = [key for key, reason in over.items() if key in moved and _may_fall_back(reason) is may_fall_back]
+        settle(tx, installation, dict.fromkeys(settled), now, may_fall_back=may_fall_back)
+
+
+def _may_fall_back(reason: str | None) -> bool:
+    """Whether another channel may do what this one may not."""
+    return (reason or "").partition(":")[0] not in OF_THE_PERSON
 
 
 def _into_batches(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> list[Move]:
@@ -199,9 +194,11 @@ def _publish(
     showing = [key.entry for key in taken if channel in job_of[key.job_id].spec.steps[key.step].uses_coupon]
     starts = now + _on_the_way(installation, channel)
     missing = [key for key in showing if entry_of[key].code is None]
+    news = [_published(key, job_of[key.job_id], now) for key in missing]
     # Two equal codes are next to impossible; whoever loses that draw draws again.
     while coupons.add(tx, [_coupon(key, job_of[key.job_id], now, starts) for key in missing]) < len(missing):
         missing = [key for key, row in entries.get(tx, missing).items() if row.code is None]
+    announce(tx, news)
 
 
 def _on_the_way(installation: Installation, channel: str) -> timedelta:
@@ -213,3 +210,8 @@ def _coupon(key: EntryKey, job: Job, now: datetime, starts: datetime) -> NewCoup
     if job.offer is None or job.offer_id is None:
         raise AssertionError("a job that shows coupons has an offer; acceptance saw to it")
     return NewCoupon(key, job.offer_id, new_code(), now, job.offer.ends_for(starts), now)
+
+
+def _published(key: EntryKey, job: Job, now: datetime) -> CouponNews:
+    offer = job.spec.offer or ""
+    return CouponNews(type="coupon.published", at=now, job_id=key.job_id, recipient_id=key.recipient_id, offer=offer)

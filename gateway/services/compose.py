@@ -120,6 +120,7 @@ def _draft(
         if coupon is None
         else CouponNames(code=coupon.code, title=coupon.title, valid_until=coupon.valid_until),
         unsubscribe_url=unsubscribe_url,
+        preferences_url=preferences_url(installation, key),
         links={index: click_url(installation, key, index) for index in range(len(step.links.get(key.channel, ())))},
     )
     return Draft(
@@ -186,6 +187,11 @@ def click_url(installation: Installation, key: SendKey, link: int) -> str:
 
 def _unsubscribe_url(installation: Installation, key: SendKey) -> str:
     return f"{installation.public_url}/u/{installation.keys.sign_ref('unsubscribe', MessageRef(*key))}"
+
+
+def preferences_url(installation: Installation, key: SendKey) -> str:
+    """The page where the recipient of a send chooses what they get."""
+    return f"{installation.public_url}/p/{installation.keys.sign_ref('preferences', MessageRef(*key))}"
 
 
 def link(tx: Transaction, ref: MessageRef) -> str | None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from gateway.domain.consent import ConsentRow
+from gateway.domain.consent import REFUSALS, ConsentRow
 from gateway.domain.words import shard_of
+from gateway.services.announce import announce_consents
 from gateway.services.installation import Installation
 from gateway.services.stop import withdraw
 from gateway.storage import clock, consents, locks, recipients
@@ -12,13 +13,27 @@ from gateway.storage.database import Transaction
 
 def record(tx: Transaction, installation: Installation, rows: Sequence[ConsentRow], actor: str) -> list[str | None]:
     """Append to the ledger those rows whose recipient exists; a reason for each of the others, in their places."""
-    ids = recipients.ids_of(tx, list({row.recipient for row in rows}))
+    ids = _held(tx, rows)
     known = [(ids[row.recipient], row) for row in rows if row.recipient in ids]
-    withdrawals = [(id, row) for id, row in known if row.action != "granted"]
-    locks.lock_shards(tx, {shard_of(id) for id, _ in withdrawals})
+    withdrawals = [(id, row) for id, row in known if row.action in REFUSALS]
     now = clock.now(tx).business
-    consents.add(tx, known, actor, now)
+    announce_consents(tx, consents.add(tx, known, actor, now))
     # A withdrawal that arrives late may be older than the grant that holds: it is history, and stops nothing.
     asked = {(id, row.channel, row.purpose) for id, row in withdrawals}
     withdraw(tx, installation, consents.refused(tx, asked), now)
     return [None if row.recipient in ids else f"no recipient {row.recipient}" for row in rows]
+
+
+def _held(tx: Transaction, rows: Sequence[ConsentRow]) -> dict[str, int]:
+    """The internal ids of those who are known, with the locks of the shards of those who refuse something.
+
+    Asked again behind the locks: who waited for them may have waited for the merge of two records.
+    """
+    names, held = list({row.recipient for row in rows}), set[int]()
+    while True:
+        ids = recipients.ids_of(tx, names)
+        refusing = {shard_of(ids[row.recipient]) for row in rows if row.action in REFUSALS and row.recipient in ids}
+        if refusing <= held:
+            return ids
+        locks.lock_shards(tx, refusing)
+        held |= refusing

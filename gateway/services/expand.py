@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 
 from gateway.domain.audience import Audience, Ids, Inline, Matching, Named
 from gateway.domain.journey import End, Next
+from gateway.domain.notices import JobNews
+from gateway.domain.plan import Skip
 from gateway.domain.words import EntryKey
+from gateway.services.announce import add_sends, announce
+from gateway.services.gather import gather, holdout_of
 from gateway.services.installation import Installation
 from gateway.services.people import BadRecipient, prepare_page
-from gateway.services.planning import Candidate, Planned, plan_step
-from gateway.services.rules import spends_after
+from gateway.services.planning import Candidate, Planned, note_yields, plan_step
 from gateway.storage import audience as audiences
-from gateway.storage import clock, entries, facts, jobs, locks, recipients, sends
+from gateway.storage import clock, entries, facts, jobs, locks, recipients
 from gateway.storage.database import Transaction
 from gateway.storage.entries import NewEntry
 from gateway.storage.facts import Known
@@ -61,6 +64,7 @@ def expand_page(tx: Transaction, installation: Installation, job_id: int, limit:
     jobs.advance(tx, job_id, page.cursor)
     if page.is_last:
         jobs.expanded(tx, job_id, now)
+        announce(tx, [JobNews(type="job.expanded", at=now, job_id=job_id)])
     return len(page.variables) + len(page.rejects)
 
 
@@ -68,8 +72,9 @@ def _enter(
     tx: Transaction, installation: Installation, job: Job, variables: dict[int, dict[str, Any] | None], now: datetime
 ) -> None:
     planned = plan_first(tx, installation, job, list(variables), {}, now)
-    entries.add(tx, [_entry(each, variables[each.send.key.recipient_id], now) for each in planned])
-    sends.add(tx, [each.send for each in planned], now)
+    entries.add(tx, [_entry(each, variables[each.place.key.recipient_id], now) for each in planned])
+    add_sends(tx, [each.send for each in planned if each.send is not None], now)
+    note_yields(tx, [(each.send.key, each.decision) for each in planned if each.send and each.decision], now)
 
 
 def plan_first(
@@ -81,10 +86,18 @@ def plan_first(
     now: datetime,
 ) -> list[Planned]:
     """The plan of step 1 for these people; writes nothing."""
-    wanted = spends_after(installation, now) if job.spec.obeys_caps else None
-    known = {**facts.known(tx, ids, spends_after=wanted), **strangers}
-    candidates = [Candidate(EntryKey(job.id, id, 0), now, begins_at(job)) for id in ids if id in known]
-    return plan_step(installation, job, 0, candidates, known, now)
+    gathered = gather(tx, installation, [job], ids, now, strangers)
+    candidates = [
+        Candidate(
+            key=EntryKey(job.id, id, 0),
+            entered_at=now,
+            due_at=begins_at(job),
+            holdout=holdout_of(installation, job, gathered.known[id].external_id),
+        )
+        for id in ids
+        if id in gathered.known
+    ]
+    return plan_step(installation, job, 0, candidates, gathered)
 
 
 def begins_at(job: Job) -> datetime:
@@ -93,13 +106,16 @@ def begins_at(job: Job) -> datetime:
 
 
 def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) -> NewEntry:
-    follows = planned.follows
+    follows, decision = planned.follows, planned.decision
+    is_held_out = isinstance(decision, Skip) and decision.reason == "holdout"
     return NewEntry(
-        key=planned.send.key.entry,
+        key=planned.place.key,
         entered_at=now,
         next_at=follows.at if isinstance(follows, Next) else None,
-        step=0,
-        ended=follows.reason if isinstance(follows, End) else None,
+        next_step=follows.step if isinstance(follows, Next) else None,
+        route=planned.place.route,
+        arm="holdout" if is_held_out else "test",
+        ended="holdout" if is_held_out else follows.reason if isinstance(follows, End) else None,
         variables=variables,
     )
 
@@ -158,7 +174,7 @@ def _named(
         ],
         cursor=cursor + len(named),
         is_last=is_last,
-        strangers=facts.of_strangers(tx, strangers) if strangers else {},
+        strangers=facts.of_strangers(tx, strangers, now) if strangers else {},
     )
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from gateway.domain.ids import new_id
 from gateway.domain.tokens import fingerprint
 from gateway.services.problems import Invalid, NotFound, Problem
-from gateway.storage import api_keys, clock
+from gateway.storage import api_keys, audit, clock
 from gateway.storage.database import Transaction
 
 Scope = Literal[
@@ -80,7 +80,13 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None
 
 
-def create(tx: Transaction, client: str, scopes: Collection[str], expires_at: datetime | None = None) -> Issued:
+def create(
+    tx: Transaction,
+    client: str,
+    scopes: Collection[str],
+    expires_at: datetime | None = None,
+    actor: str = "cli",
+) -> Issued:
     """Make a key for a client. Raises Invalid with every problem at once."""
     now = clock.now(tx).machine
     problems = [*_client_problems(client), *_scope_problems(scopes), *_expiry_problems(expires_at, now)]
@@ -96,6 +102,7 @@ def create(tx: Transaction, client: str, scopes: Collection[str], expires_at: da
         expires_at=expires_at,
         now=now,
     )
+    audit.add(tx, actor, "key.created", f"key:{id}", {"client": client, "scopes": sorted(set(scopes))})
     return Issued(id, f"rsv_{id.removeprefix('key_')}_{secret}")
 
 
@@ -138,11 +145,12 @@ def authenticate(tx: Transaction, token: str) -> Caller | None:
     return Caller(client=row.client, key_id=row.id, scopes=frozenset(row.scopes))
 
 
-def revoke(tx: Transaction, id: str) -> None:
+def revoke(tx: Transaction, id: str, actor: str = "cli") -> None:
     """End a key for good. Again does nothing; raises NotFound where there is no such key."""
     if api_keys.get(tx, id) is None:
         raise NotFound(f"there is no API key {id}")
     api_keys.revoke(tx, id, clock.now(tx).machine)
+    audit.add(tx, actor, "key.revoked", f"key:{id}")
 
 
 def all_of_them(tx: Transaction) -> list[ApiKey]:

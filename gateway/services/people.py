@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.domain.address import BadAddress, PlaceToReach, normalise
 from gateway.domain.recipient import MAX_ATTRIBUTES_CHARS, Profile, RecipientInput
+from gateway.domain.zones import candidate_zones, jurisdiction
 from gateway.services.installation import Installation
 from gateway.storage import clock, locks, recipients
 from gateway.storage.database import Transaction
@@ -32,7 +33,14 @@ def normalised(installation: Installation, external_id: str, profile: Profile) -
         except BadAddress as error:
             raise BadRecipient(f"/addresses/{index}", str(error)) from None
         places.append((place, installation.keys.hash_address(place.kind, place.match_key)))
-    return Prepared(external_id=external_id, profile=profile, places=tuple(_distinct(places)))
+    known = [place for place, _ in places]
+    return Prepared(
+        external_id=external_id,
+        profile=profile,
+        places=tuple(_distinct(places)),
+        zones=candidate_zones(profile.time_zone, profile.country, known),
+        jurisdiction=jurisdiction(profile.country, known),
+    )
 
 
 def _distinct(places: list[tuple[PlaceToReach, str]]) -> list[tuple[PlaceToReach, str]]:
@@ -41,7 +49,7 @@ def _distinct(places: list[tuple[PlaceToReach, str]]) -> list[tuple[PlaceToReach
 
 def prepare(tx: Transaction, installation: Installation, external_id: str, profile: Profile) -> Prepared:
     """As `normalised`, and every address is free or this recipient's own."""
-    prepared = normalised(installation, external_id, profile)
+    [prepared] = recipients.under_own_ids(tx, [normalised(installation, external_id, profile)])
     refusal = refused(tx, [prepared])[0]
     if refusal is not None:
         raise refusal
@@ -72,6 +80,7 @@ def put(tx: Transaction, installation: Installation, each: RecipientInput) -> No
 def put_page(tx: Transaction, page: Sequence[Prepared]) -> list[BadRecipient | None]:
     """Write those of a page that can be written; a reason for each of the others, in their places."""
     locks.lock_addresses(tx)
+    page = recipients.under_own_ids(tx, page)
     answers = refused(tx, page)
     recipients.put(tx, list(_last_of_each(page, answers)), clock.now(tx).business)
     return answers

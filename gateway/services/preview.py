@@ -56,7 +56,8 @@ def preview(tx: Transaction, installation: Installation, client: str, examined: 
     not_entering: Counter[str] = Counter()
     samples: list[Sample] = []
     for planned, rejects in _pages(tx, installation, job, examined.request.audience, now):
-        counts.update((each.decision.channel, state_of(each.decision), reason_of(each.decision)) for each in planned)
+        decided = [each.decision for each in planned if each.decision is not None]
+        counts.update((decision.channel, state_of(decision), reason_of(decision)) for decision in decided)
         not_entering.update(rejects)
         samples += _samples(planned)[: _SAMPLES - len(samples)]
     return Forecast(
@@ -86,11 +87,11 @@ def _pages(
 def _samples(planned: list[Planned]) -> list[Sample]:
     return [
         Sample(
-            recipient_id=each.send.key.recipient_id,
+            recipient_id=each.place.key.recipient_id,
             channel=each.decision.channel,
             due_at=each.decision.due_at,
         )
         for each in planned
         # Whoever the job itself would make has no internal id yet.
-        if isinstance(each.decision, Queue) and each.send.key.recipient_id > 0
+        if isinstance(each.decision, Queue) and each.place.key.recipient_id > 0
     ]

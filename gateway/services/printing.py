@@ -6,20 +6,21 @@ the print shop. Who withdraws before the export is left out; who does so later i
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
 from gateway.contract import PrintFile
-from gateway.domain.plan import Queue, decide
+from gateway.domain.plan import Reason, Skip
 from gateway.domain.states import State
 from gateway.domain.words import SendKey, shard_of
+from gateway.services.announce import move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
 from gateway.services.planning import reason_of
 from gateway.services.problems import Conflict, NotFound
-from gateway.services.rules import claiming_rules, facts_of
-from gateway.storage import batches, clock, entries, facts, jobs, locks, sends
+from gateway.services.reconsider import decisions, of_sends
+from gateway.storage import batches, clock, locks, sends
 from gateway.storage.database import Transaction
 from gateway.storage.sends import Move
 from gateway.storage.types import Record
@@ -107,34 +108,30 @@ def check(tx: Transaction, installation: Installation, public_id: str) -> list[S
     keys = [_key(item, row.channel) for item in batches.items(tx, row.id)]
     locks.lock_shards(tx, {shard_of(key.recipient_id) for key in keys})
     now = clock.now(tx).business
-    refused = _refused(tx, installation, row.channel, keys, now)
+    refused = _refused(tx, installation, keys, now)
     _pull(tx, installation, refused, now)
     waiting = sends.get(tx, keys)
     return [key for key in keys if key in waiting and waiting[key].state == State.BATCHED]
 
 
-def _refused(
-    tx: Transaction, installation: Installation, channel: str, keys: Sequence[SendKey], now: datetime
-) -> list[Move]:
-    """What rules and consent make of these pieces now. Their own slot of the caps is not asked again."""
-    known = facts.known(tx, [key.recipient_id for key in keys], spends_after=None)
-    entry_of = entries.get(tx, [key.entry for key in keys])
-    job_of = jobs.by_ids(tx, {key.job_id for key in keys})
+def _refused(tx: Transaction, installation: Installation, keys: Sequence[SendKey], now: datetime) -> list[Move]:
+    """What rules and consent make of these pieces now. Time has been asked when they were gathered."""
+    job_of, entry_of = of_sends(tx, keys)
+    decided = decisions(tx, installation, sends.get(tx, keys), job_of, entry_of, now, may_expire=False)
     moves = []
-    for key in keys:
-        job, entry = job_of[key.job_id], entry_of[key.entry]
-        rules = claiming_rules(installation, job.spec, key.step, channel)
-        person = facts_of(installation, known[key.recipient_id], job, at=now, expires_at=None, redeemed=entry.redeemed)
-        decision = decide(person, rules, now)
-        if job.state == "cancelled":
+    for key, decision in decided.items():
+        if job_of[key.job_id].state == "cancelled":
             moves.append(Move(key, State.CANCELLED, reason="cancelled"))
-        elif not isinstance(decision, Queue):
+        elif isinstance(decision, Skip) and decision.reason not in _OF_TIME:
             moves.append(Move(key, State.SKIPPED, reason=reason_of(decision)))
     return moves
 
 
+_OF_TIME: Final[frozenset[Reason]] = frozenset({"cap", "quiet_hours"})
+
+
 def _pull(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> set[SendKey]:
-    moved = sends.move(tx, moves, now)
+    moved = move_sends(tx, moves, now)
     settle(tx, installation, dict.fromkeys(moved), now)
     return moved
 
@@ -191,8 +188,8 @@ def hand_over(
     values = {"handed_over_at": now, "mailing_at": when}
     if not batches.set_state(tx, row.id, "handed_over", ("exported",), values):
         raise Conflict(f"the batch is {row.state}; only an exported one can be handed over")
-    pulled = _pull(tx, installation, _refused(tx, installation, row.channel, list(numbers), now), now)
+    pulled = _pull(tx, installation, _refused(tx, installation, list(numbers), now), now)
     counted = {key: sends_row.cap_at is not None for key, sends_row in sends.get(tx, list(numbers)).items()}
     mailed = [Move(key, State.ACCEPTED, cap_at=when if counted[key] else None) for key in numbers if key not in pulled]
-    settle(tx, installation, dict.fromkeys(sends.move(tx, mailed, now), when), now)
+    settle(tx, installation, dict.fromkeys(move_sends(tx, mailed, now), when), now)
     return HandedOver(batch=get(tx, public_id), pull=tuple(sorted(numbers[key] for key in pulled)))

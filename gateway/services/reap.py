@@ -1,8 +1,13 @@
-"""Claims whose worker is gone: what was not handed over goes back, what may have been is in doubt."""
+"""Claims live as long as their worker. When it is gone, what it had not handed over goes back, and what it may have
+handed over is in doubt."""
+
+from collections.abc import Collection
+from datetime import timedelta
 
 from gateway.domain.retry import backoff
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
+from gateway.services.announce import move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
 from gateway.storage import claims, clock, locks, sends
@@ -10,6 +15,14 @@ from gateway.storage.clock import Now
 from gateway.storage.database import Transaction
 from gateway.storage.sends import Move
 from gateway.storage.types import Record
+
+
+def prolong(tx: Transaction, claim_ids: Collection[int], lease: timedelta) -> int:
+    """Let claims that a worker holds last for another `lease`. Returns how many there still are.
+
+    One that was taken back stays so: nothing that its worker does afterwards counts for more than a late answer.
+    """
+    return claims.prolong_all(tx, claim_ids, clock.now(tx).machine + lease)
 
 
 def run_out(tx: Transaction) -> list[tuple[int, int]]:
@@ -27,7 +40,7 @@ def take_back(tx: Transaction, installation: Installation, claim_id: int, shard:
         for key, row in rows.items()
         if row.claim_id == claim_id and row.state in (State.CLAIMED, State.SENDING)
     ]
-    moved = sends.move(tx, moves, now.business, held_by=claim_id)
+    moved = move_sends(tx, moves, now.business, held_by=claim_id)
     doubtful = {move.key for move in moves if move.then is State.IN_DOUBT} & moved
     settle(tx, installation, dict.fromkeys(doubtful, now.business), now.business)
     return len(moved)

@@ -11,18 +11,27 @@ _WHY: Final[Mapping[str, str]] = {
     "no_address": "there is no address for this channel",
     "suppressed": "every address for this channel is suppressed",
     "no_consent": "there is no consent for this channel and purpose",
+    "no_consent:paused": "the person asked for a pause",
     "not_cleared": "an opposition register has not cleared the address",
-    "holdout": "the person is in the group that gets nothing, for comparison",
+    "holdout": "the person is in the group that gets nothing of this job, for comparison",
+    "holdout:global": "the person is in the group that gets nothing of any job, for comparison",
     "condition": "the condition of the step does not hold any more",
     "expired": "it was too late to be worth sending",
     "cap": "the frequency cap had no room",
+    "cap:own-wish": "the person asked for no more messages than that",
+    "priority": "a more important message took the room under the frequency cap",
     "quiet_hours": "the quiet hours never end",
     "cancelled": "the job was cancelled",
+    "merged": "another record of the same person is further in the job",
     "redeemed": "the coupon was redeemed",
     "paused": "the job is paused",
     "channel_paused": "the channel is paused",
     "rate_limited": "the provider asked to slow down",
+    "throttled": "it was not its turn yet",
     "worker_lost": "the worker that held it went away",
+    "retry": "it was to be tried again",
+    "fallback": "the channel before it was not enough",
+    "presumed": "nobody knew in time whether it went out, and it was taken as sent",
     "not_sent": "its message was not sent",
     "no_coupon": "there was no coupon to count from",
     "completed": "every step is done",
@@ -30,14 +39,21 @@ _WHY: Final[Mapping[str, str]] = {
 
 _WAITS: Final[Mapping[str, str]] = {
     "cap": "for room under the frequency cap",
+    "cap:own-wish": "because the person asked for no more messages than that",
+    "priority": "for a more important message to go first",
     "quiet_hours": "for the end of the quiet hours",
     "local_time": "for the step's hour of the day",
     "paused": "until the job is resumed",
     "channel_paused": "until the channel is resumed",
     "rate_limited": "because the provider asked to slow down",
+    "throttled": "for its turn",
+    "throttled:job": "for its turn at the pace of the job",
+    "throttled:channel": "for its turn at the pace of the channel",
+    "fallback": "because the channel before it was not enough",
     "worker_lost": "for another worker, the one that held it went away",
     "retry": "to be tried again",
 }
+"""By reason, and by reason with a rule where the rule says more than its name."""
 
 _STANDS: Final[Mapping[str, str]] = {
     State.CLAIMED: "a worker is about to hand it over",
@@ -61,9 +77,15 @@ def parts(reason: str | None) -> tuple[str, str | None]:
 
 def why(reason: str) -> str:
     """Why something was not done, to stand behind `because`. What we have no words for is given as it is."""
+    return _in_words(_WHY, reason, "")
+
+
+def _in_words(words: Mapping[str, str], reason: str, otherwise: str) -> str:
     name, rule = parts(reason)
-    words = _WHY.get(name, name)
-    return f"{words} ({rule})" if rule else words
+    if rule is not None and reason in words:
+        return words[reason]
+    told = words.get(name, f"{otherwise}{name}")
+    return f"{told} ({rule})" if rule else told
 
 
 def stands(state: str, reason: str | None, due_at: datetime | None) -> str:
@@ -76,13 +98,11 @@ def stands(state: str, reason: str | None, due_at: datetime | None) -> str:
             return f"it was not sent, because {why(reason or 'unknown')}"
         case State.CANCELLED:
             return f"it was cancelled, because {why(reason or 'unknown')}"
+        case State.ACCEPTED if reason == "presumed":
+            return "it is taken as sent, nobody knew in time whether it went out"
     words = _STANDS.get(state, state)
     return f"{words} ({reason})" if reason else words
 
 
 def _waiting(reason: str | None) -> str:
-    if reason is None:
-        return ""
-    name, rule = parts(reason)
-    words = _WAITS.get(name, f"because of {name}")
-    return f" {words} ({rule})" if rule else f" {words}"
+    return "" if reason is None else f" {_in_words(_WAITS, reason, 'because of ')}"

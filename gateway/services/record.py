@@ -7,6 +7,7 @@ id and the attempt are always kept.
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from msgspec import Struct
 
@@ -22,8 +23,10 @@ from gateway.contract import (
 from gateway.domain.retry import backoff
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
+from gateway.services.announce import move_sends
+from gateway.services.channels import heed
 from gateway.services.claim import Claim
-from gateway.services.follow import settle
+from gateway.services.follow import fall_back, settle
 from gateway.services.installation import Installation
 from gateway.services.track import match_parked
 from gateway.storage import attempts, channels, claims, clock, locks, sends, suppressions
@@ -31,6 +34,9 @@ from gateway.storage.attempts import Attempt
 from gateway.storage.clock import Now
 from gateway.storage.database import Transaction
 from gateway.storage.sends import Move
+
+_TRIAL: Final = timedelta(minutes=3)
+"""More than any channel may take for one message: so long nobody else tries out a channel."""
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -47,10 +53,17 @@ def start(tx: Transaction, claim: Claim, keys: Sequence[SendKey], lease: timedel
 
 
 def _start(tx: Transaction, claim: Claim, keys: Sequence[SendKey], lease: timedelta, now: Now) -> set[SendKey]:
-    if not keys or channels.is_held(tx, claim.channel, now.machine):
+    row = channels.get(tx, claim.channel)
+    tries_out = row is not None and row.paused_at is None and row.trying == claim.id
+    if not keys or (channels.is_row_held(row, now.machine) and not tries_out):
         return set()
     if not claims.prolong(tx, claim.id, now.machine + lease):
         return set()
+    if row is not None and row.trying is not None:
+        # After its rest a single message shows whether the channel works again.
+        if not tries_out and not channels.try_out(tx, claim.channel, claim.id, now.machine, now.machine + _TRIAL):
+            return set()
+        keys = keys[:1]
     return sends.start(tx, keys, claim.id, now.business)
 
 
@@ -74,7 +87,7 @@ def give_up(tx: Transaction, installation: Installation, claim: Claim, refused: 
     locks.lock_shards(tx, [claim.shard])
     now = clock.now(tx).business
     moves = [Move(key, State.FAILED, reason=reason) for key, reason in refused.items()]
-    settle(tx, installation, dict.fromkeys(sends.move(tx, moves, now, held_by=claim.id)), now)
+    settle(tx, installation, dict.fromkeys(move_sends(tx, moves, now, held_by=claim.id)), now)
 
 
 def close(tx: Transaction, claim: Claim) -> None:
@@ -86,7 +99,7 @@ def close(tx: Transaction, claim: Claim) -> None:
     now = clock.now(tx).business
     held = {key: row.state for key, row in sends.get(tx, claim.members).items() if row.claim_id == claim.id}
     left = [Move(key, State.QUEUED, due_at=now) for key, state in held.items() if state == State.CLAIMED]
-    sends.move(tx, left, now, held_by=claim.id)
+    move_sends(tx, left, now, held_by=claim.id)
     if State.SENDING not in held.values():
         claims.close(tx, claim.id)
 
@@ -97,12 +110,15 @@ def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: S
     failed = [each.key for each in answered if all(outcome.failure for _, outcome in each.outcomes)]
     tries = {key: row.tries for key, row in sends.get(tx, failed).items()}
     moves = {each.key: _move(installation, each, tries.get(each.key, 0), now.business) for each in answered}
-    moved = sends.move(tx, list(moves.values()), now.business, held_by=claim.id)
-    moved |= _late(tx, [move for key, move in moves.items() if key not in moved], now.business)
+    moved = move_sends(tx, list(moves.values()), now.business, held_by=claim.id)
+    late = _late(tx, [move for key, move in moves.items() if key not in moved], now.business)
+    moved |= late
     _settle(tx, installation, [moves[key] for key in moved], now.business)
+    # Their entries have gone on as if they had been sent.
+    fall_back(tx, [key for key in late if moves[key].then is State.FAILED], now.business)
     gone = [address_id for _, address_id, outcome in outcomes if isinstance(outcome.failure, RecipientGone)]
     suppressions.add_addresses(tx, gone, "gone", f"provider:{claim.channel}", now.business)
-    _heed(tx, claim.channel, [outcome.failure for _, _, outcome in outcomes if outcome.failure], now.machine)
+    heed(tx, installation, claim.channel, claim.id, [outcome for _, _, outcome in outcomes], now.machine)
     match_parked(tx, installation, claim.channel, [o.provider_id for _, _, o in outcomes if o.provider_id])
 
 
@@ -113,15 +129,18 @@ def _attempt(claim: Claim, key: SendKey, address_id: int, outcome: Outcome, now:
         address_id=address_id,
         claim_id=claim.id,
         at=now,
-        outcome="accepted" if failure is None else _word(failure),
+        outcome=outcome_word(outcome),
         provider_id=outcome.provider_id,
         code=failure.code if failure else None,
         detail=(failure.detail or None) if failure else None,
     )
 
 
-def _word(failure: Failure) -> str:
-    match failure:
+def outcome_word(outcome: Outcome) -> str:
+    """How an attempt ended, in a word."""
+    match outcome.failure:
+        case None:
+            return "accepted"
         case RecipientGone():
             return "gone"
         case TransientFailure():
@@ -176,23 +195,15 @@ def _late(tx: Transaction, moves: Sequence[Move], now: datetime) -> set[SendKey]
     doubtful = [
         move._replace(keep_cap=move.then is State.ACCEPTED)
         for move in moves
-        if states[move.key].state == State.IN_DOUBT and move.then in (State.ACCEPTED, State.FAILED)
+        # Gone where two records were merged since: a report of the provider finds it, this worker does not.
+        if move.key in states
+        and states[move.key].state == State.IN_DOUBT
+        and move.then in (State.ACCEPTED, State.FAILED)
     ]
-    return sends.move(tx, doubtful, now)
+    return move_sends(tx, doubtful, now)
 
 
 def _settle(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> None:
     sent = (State.ACCEPTED, State.IN_DOUBT)
     decided = {move.key: now if move.then in sent else None for move in moves if move.then in (*sent, State.FAILED)}
     settle(tx, installation, decided, now)
-
-
-def _heed(tx: Transaction, channel: str, failures: Sequence[Failure], machine_now: datetime) -> None:
-    """Pause a channel that is misconfigured, pace one that asked for it."""
-    for failure in failures:
-        if isinstance(failure, ChannelMisconfigured):
-            channels.pause(tx, channel, f"{failure.code}: {failure.detail}", machine_now)
-            return
-    waits_s = [failure.retry_after_s for failure in failures if isinstance(failure, RateLimited)]
-    if waits_s:
-        channels.pace(tx, channel, machine_now + timedelta(seconds=max(waits_s)))

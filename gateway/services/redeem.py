@@ -8,10 +8,13 @@ from msgspec import Meta, Struct
 
 from gateway.domain.coupon import BadCode, parse_code, shown
 from gateway.domain.ids import new_id
+from gateway.domain.notices import CouponNews
 from gateway.domain.offer import Coupon, Offer, Refusal
-from gateway.domain.words import Currency, EntryKey, refuse_nul, shard_of
+from gateway.domain.words import Currency, EntryKey, refuse_nul
+from gateway.services.announce import announce
 from gateway.services.stop import end_entries
-from gateway.storage import clock, coupons, events, locks
+from gateway.services.whereabouts import held_person
+from gateway.storage import clock, coupons, events, merges
 from gateway.storage.coupons import NewRedemption
 from gateway.storage.database import Transaction
 from gateway.storage.events import NewEvent
@@ -89,7 +92,7 @@ def redeem(tx: Transaction, typed: str, use: Use, client: str) -> Redeemed:
     seen = coupons.find(tx, code)
     if seen is None:
         raise Refused(_validity(None, clock.now(tx).business, None))
-    locks.lock_shards(tx, [shard_of(seen.recipient_id)])
+    held_person(tx, seen.recipient_id)
     now = clock.now(tx).business
     row = coupons.find(tx, code, lock=True)
     validity = _validity(row, now, use.order_minor)
@@ -112,8 +115,9 @@ def _record(tx: Transaction, row: Record, use: Use, client: str, now: datetime) 
         place=use.place,
     )
     coupons.add_redemption(tx, new)
+    announce(tx, [_news(row, new)])
     events.add(tx, NewEvent(type="redeemed", recipient_id=row.recipient_id, at=now, data={"code": row.code[-4:]}), now)
-    cancelled = end_entries(tx, [entry], "redeemed", now)
+    cancelled = end_entries(tx, [entry, *merges.others_in_job(tx, entry)], "redeemed", now)
     return Redeemed(
         id=new.public_id,
         code=shown(row.code),
@@ -121,6 +125,19 @@ def _record(tx: Transaction, row: Record, use: Use, client: str, now: datetime) 
         offer=_offer(row),
         recipient=row.external_id,
         cancelled_sends=cancelled,
+    )
+
+
+def _news(row: Record, new: NewRedemption) -> CouponNews:
+    return CouponNews(
+        type="coupon.redeemed",
+        at=new.at,
+        job_id=row.job_id,
+        recipient_id=row.recipient_id,
+        offer=_offer(row).key,
+        redemption=new.public_id,
+        order_minor=new.order_minor,
+        currency=new.currency,
     )
 
 

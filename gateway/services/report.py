@@ -1,16 +1,17 @@
 """What became of a job: who was reached, who was not and why, and what it earned."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
-from gateway.domain.states import COUNTS_AS_SENT, State
+from gateway.domain.states import COUNTS_AS_SENT, REACHED, State
+from gateway.services import lift
+from gateway.services.lift import LiftReport
 from gateway.services.problems import NotFound
+from gateway.services.reasons import parts
 from gateway.storage import entries, jobs, reports, sends
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
@@ -36,20 +37,28 @@ class Earned(Struct, frozen=True, kw_only=True):
 class ChannelReport(Struct, frozen=True, kw_only=True):
     """The sends of one step on one channel. `outcomes` add up to `planned`.
 
-    `sent` is what left us: accepted, delivered, bounced, returned or in doubt. A state is where a send
-    stands now: what bounced after its delivery is no longer `delivered`. Reactions count sends, not
-    events; `clicked_by_bots` only those that no person clicked. `redeemed` counts redemptions whose last message
-    before them was one of these.
+    `sent` is what left us: accepted, delivered, bounced, returned or in doubt; `reached` what stands accepted or
+    delivered, `presumed` that of it which was in doubt until it was taken as sent. A state is where a send
+    stands now: what bounced after its delivery is no longer `delivered`. `throttled` and `yielding` wait: for their
+    turn, and for a more important message. `fallbacks` came after a message on an earlier channel of the step.
+    Reactions count sends, not events; `clicked_by_bots` only those that no person clicked. `redeemed` counts
+    redemptions whose last message before them was one of these.
     """
 
     channel: str
     outcomes: tuple[Outcome, ...]
     planned: int
     sent: int
+    reached: int
+    presumed: int
     delivered: int
     bounced: int
     returned: int
     in_doubt: int
+    throttled: int
+    yielding: int
+    fallbacks: int
+    fallbacks_reached: int
     clicked: int
     clicked_by_bots: int
     unsubscribed: int
@@ -59,10 +68,18 @@ class ChannelReport(Struct, frozen=True, kw_only=True):
 
 
 class StepReport(Struct, frozen=True, kw_only=True):
-    """A step of the job, the first is number 1; no channels where nobody has come to it."""
+    """A step of the job, the first is number 1; no channels where nobody has come to it.
+
+    Channels count sends, of which a person may have several in a step: one, and a fallback on each channel
+    behind it. `people` counts everybody who came to the step once, `people_sent` those for whom something left us, and
+    `people_reached` those who have it as far as is known, on any channel.
+    """
 
     number: int
     name: str
+    people: int
+    people_sent: int
+    people_reached: int
     channels: tuple[ChannelReport, ...]
 
 
@@ -81,16 +98,28 @@ class OfferReport(Struct, frozen=True, kw_only=True):
     earned: tuple[Earned, ...]
 
 
+class Yielded(Struct, frozen=True, kw_only=True):
+    """So many sends gave way under the cap `rule`, to `job` or for it; some may have gone out later."""
+
+    job: str
+    name: str
+    rule: str | None
+    sends: int
+
+
 class JobReport(Struct, frozen=True, kw_only=True):
     """The numbers as of one instant, and they add up.
 
     `audience` is `entries` and all that `not_entering` counts by reason; `ended` counts every entry by why it
-    ended, those not over as `active`; the outcomes of step 1 sum up to `entries`.
+    ended, those not over as `active`; the people of step 1 are the `entries`. `yielded_to` are more important jobs
+    that sends of this one gave way to, `preferred_over` the jobs whose sends gave way to it. Where `lift` is None,
+    `no_lift` says why.
     """
 
     id: str
     name: str
     purpose: str
+    priority: int
     state: str
     accepted_at: datetime
     expanded_at: datetime | None
@@ -102,6 +131,10 @@ class JobReport(Struct, frozen=True, kw_only=True):
     in_doubt: int
     steps: tuple[StepReport, ...]
     offer: OfferReport | None
+    yielded_to: tuple[Yielded, ...]
+    preferred_over: tuple[Yielded, ...]
+    lift: LiftReport | None
+    no_lift: str | None
 
 
 ACTIVE: Final = "active"
@@ -116,10 +149,12 @@ def of_job(tx: Transaction, public_id: str) -> JobReport:
     not_entering = jobs.reject_counts(tx, job.id)
     attributed = reports.attributed(tx, job.id)
     steps = _steps(tx, job, attributed)
+    brought = lift.of_job(tx, job)
     return JobReport(
         id=job.public_id,
         name=job.spec.name,
         purpose=job.spec.purpose,
+        priority=job.spec.priority,
         state=job.state,
         accepted_at=job.accepted_at,
         expanded_at=job.expanded_at,
@@ -131,46 +166,73 @@ def of_job(tx: Transaction, public_id: str) -> JobReport:
         in_doubt=sum(channel.in_doubt for step in steps for channel in step.channels),
         steps=steps,
         offer=_offer(tx, job, attributed),
+        yielded_to=_yielded(reports.yielded_to(tx, job.id)),
+        preferred_over=_yielded(reports.preferred_over(tx, job.public_id, job.accepted_at)),
+        lift=None if isinstance(brought, str) else brought,
+        no_lift=brought if isinstance(brought, str) else None,
     )
 
 
 def _steps(tx: Transaction, job: Job, attributed: Sequence[Record]) -> tuple[StepReport, ...]:
+    people = {row.step: row for row in reports.people(tx, job.id)}
+    channels = _channels(tx, job, attributed)
+    return tuple(
+        StepReport(
+            number=number + 1,
+            name=step.name,
+            people=people[number].people if number in people else 0,
+            people_sent=int(people[number].people_sent) if number in people else 0,
+            people_reached=int(people[number].people_reached) if number in people else 0,
+            channels=tuple(channel for of_step, channel in channels if of_step == number),
+        )
+        for number, step in enumerate(job.spec.steps)
+    )
+
+
+def _channels(tx: Transaction, job: Job, attributed: Sequence[Record]) -> list[tuple[int, ChannelReport]]:
+    """With the step of each, in the order of steps and channels' names."""
     outcomes: dict[tuple[int, str], list[Outcome]] = {}
     for step, channel, state, reason, count in sends.counts(tx, job.id):
         outcomes.setdefault((step, channel), []).append(Outcome(state=state, reason=reason, sends=count))
     reactions = {(row.step, row.channel): row for row in reports.reactions(tx, job.id)}
+    routes = [step.channels for step in job.spec.steps]
+    fallbacks = {(row.step, row.channel): row for row in reports.fallbacks(tx, job.id, routes)}
     redeemed: dict[tuple[int, str], list[Record]] = {}
     for row in attributed:
         redeemed.setdefault((row.step, row.channel), []).append(row)
-    return tuple(
-        StepReport(
-            number=number + 1,
-            name=step_spec.name,
-            channels=tuple(
-                _channel(channel, found, reactions.get((number, channel)), redeemed.get((number, channel), ()))
-                for (of_step, channel), found in sorted(outcomes.items(), key=lambda item: item[0])
-                if of_step == number
-            ),
-        )
-        for number, step_spec in enumerate(job.spec.steps)
-    )
+    return [
+        (place[0], _channel(place[1], found, reactions.get(place), fallbacks.get(place), redeemed.get(place, ())))
+        for place, found in sorted(outcomes.items(), key=lambda item: item[0])
+    ]
 
 
 def _channel(
-    channel: str, outcomes: Sequence[Outcome], reactions: Record | None, redeemed: Sequence[Record]
+    channel: str,
+    outcomes: Sequence[Outcome],
+    reactions: Record | None,
+    fallbacks: Record | None,
+    redeemed: Sequence[Record],
 ) -> ChannelReport:
     states: Counter[str] = Counter()
+    reasons: Counter[tuple[str, str]] = Counter()
     for outcome in outcomes:
         states[outcome.state] += outcome.sends
+        reasons[outcome.state, parts(outcome.reason)[0]] += outcome.sends
     return ChannelReport(
         channel=channel,
         outcomes=tuple(outcomes),
         planned=states.total(),
         sent=sum(states[state] for state in COUNTS_AS_SENT),
+        reached=sum(states[state] for state in REACHED),
+        presumed=reasons[State.ACCEPTED, "presumed"],
         delivered=states[State.DELIVERED],
         bounced=states[State.BOUNCED],
         returned=states[State.RETURNED],
         in_doubt=states[State.IN_DOUBT],
+        throttled=reasons[State.QUEUED, "throttled"],
+        yielding=reasons[State.QUEUED, "priority"],
+        fallbacks=fallbacks.fallbacks if fallbacks else 0,
+        fallbacks_reached=int(fallbacks.reached) if fallbacks else 0,
         clicked=int(reactions.clicked) if reactions else 0,
         clicked_by_bots=int(reactions.clicked_by_bots) if reactions else 0,
         unsubscribed=int(reactions.unsubscribed) if reactions else 0,
@@ -178,6 +240,10 @@ def _channel(
         redeemed=sum(row.redemptions for row in redeemed),
         earned=_earned(redeemed),
     )
+
+
+def _yielded(rows: Iterable[Record]) -> tuple[Yielded, ...]:
+    return tuple(Yielded(job=row.job, name=row.name, rule=row.rule, sends=row.sends) for row in rows)
 
 
 def _offer(tx: Transaction, job: Job, attributed: Sequence[Record]) -> OfferReport | None:
@@ -199,76 +265,3 @@ def _earned(rows: Iterable[Record]) -> tuple[Earned, ...]:
     return tuple(
         Earned(currency=row.currency, orders=row.orders, order_minor=int(row.order_minor)) for row in rows if row.orders
     )
-
-
-_HEADER: Final = ("job", "row", "step", "channel", "state", "reason", "count")
-_MEASURES: Final = (
-    "planned",
-    "sent",
-    "delivered",
-    "bounced",
-    "returned",
-    "in_doubt",
-    "clicked",
-    "clicked_by_bots",
-    "unsubscribed",
-    "complained",
-    "redeemed",
-)
-
-_Row = tuple[str, str, str, str, str, int]
-
-
-def to_csv(report: JobReport) -> str:
-    """The report as a table (RFC 4180), made safe to open in a spreadsheet.
-
-    Rows of kind `sends` count one step, channel, state and reason; `total` rows sum up a step on a channel, or
-    with neither the job, the measure named in `state`; `earned` rows are order values in minor units, the currency in
-    `reason`.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_HEADER)
-    for row in [*_channel_rows(report), *_job_rows(report)]:
-        writer.writerow([_safe(cell) for cell in (report.id, *row)])
-    return text.getvalue()
-
-
-def _channel_rows(report: JobReport) -> Iterator[_Row]:
-    for step in report.steps:
-        for channel in step.channels:
-            place = (step.name, channel.channel)
-            for outcome in channel.outcomes:
-                yield ("sends", *place, outcome.state, outcome.reason or "", outcome.sends)
-            for measure in _MEASURES:
-                yield ("total", *place, measure, "", getattr(channel, measure))
-            for earned in channel.earned:
-                yield ("earned", *place, "order_minor", earned.currency, earned.order_minor)
-
-
-def _job_rows(report: JobReport) -> Iterator[_Row]:
-    yield ("total", "", "", "audience", "", report.audience)
-    for reason, count in report.not_entering.items():
-        yield ("total", "", "", "not_entering", reason, count)
-    yield ("total", "", "", "entries", "", report.entries)
-    for reason, count in report.ended.items():
-        yield ("total", "", "", "ended", reason, count)
-    yield ("total", "", "", "in_doubt", "", report.in_doubt)
-    if report.offer is None:
-        return
-    yield ("total", "", "", "published", "", report.offer.published)
-    yield ("total", "", "", "redeemed", "", report.offer.redeemed)
-    yield ("total", "", "", "unattributed", "", report.offer.unattributed)
-    for earned in report.offer.earned:
-        yield ("earned", "", "", "order_minor", earned.currency, earned.order_minor)
-
-
-# What makes a spreadsheet take a text for a formula (OWASP, CSV Injection), full-width signs included.
-_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def _safe(cell: str | int) -> str | int:
-    """A text that no spreadsheet calculates. Numbers are ours and stay numbers."""
-    if isinstance(cell, str) and cell.lstrip(" \u00a0").startswith(_FORMULA_SIGNS):
-        return f"'{cell}"
-    return cell

@@ -1,41 +1,58 @@
-"""From policy, job and what is known of a person to the arguments of the one decision."""
+"""From policy and job to the rules of the one decision."""
 
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from gateway.domain.caps import longest_window
-from gateway.domain.job import JobSpec, Step
-from gateway.domain.offer import Offer
-from gateway.domain.plan import Facts, Route, Rules, next_wall_time
-from gateway.domain.policy import CapRule, Purpose
+from gateway.domain.job import Condition, JobSpec, Step
+from gateway.domain.plan import Route, Rules
+from gateway.domain.policy import CapRule, Policies, Purpose
+from gateway.domain.wall_time import next_wall_time
 from gateway.services.installation import Installation
-from gateway.storage.facts import Known
-from gateway.storage.jobs import Job
-
-EVERYBODY_HAS = frozenset({"external_id"})
 
 
-def planning_rules(installation: Installation, spec: JobSpec, step: int) -> Rules:
-    """The rules under which a step is planned: every channel it names, and its hour of the day."""
-    return _rules(installation, spec, step, spec.steps[step].channels, planning=True)
+def planning_rules(
+    installation: Installation, spec: JobSpec, step: int, route: int = 0, *, unanswered: bool = False
+) -> Rules:
+    """The rules under which a step is planned, on its channels from `route` on, and for its hour of the day.
+
+    `unanswered`: an earlier message of the step went out, and another one is worth it only if nobody clicked.
+    """
+    this = spec.steps[step]
+    only_if = "not_clicked" if unanswered else this.only_if
+    return _rules(installation, spec, this, this.channels[route:], only_if, planning=True)
 
 
-def claiming_rules(installation: Installation, spec: JobSpec, step: int, channel: str) -> Rules:
+def claiming_rules(
+    installation: Installation, spec: JobSpec, step: int, channel: str, *, unanswered: bool = False
+) -> Rules:
     """The rules at the instant of sending: this channel, now."""
-    return _rules(installation, spec, step, (channel,), planning=False)
+    this = spec.steps[step]
+    only_if = "not_clicked" if unanswered else this.only_if
+    return _rules(installation, spec, this, (channel,), only_if, planning=False)
 
 
-def _rules(installation: Installation, spec: JobSpec, step: int, channels: tuple[str, ...], *, planning: bool) -> Rules:
+def _rules(
+    installation: Installation,
+    spec: JobSpec,
+    step: Step,
+    channels: tuple[str, ...],
+    only_if: Condition,
+    *,
+    planning: bool,
+) -> Rules:
     purpose = purpose_of(installation, spec)
+    policies = installation.policies
     return Rules(
         purpose=spec.purpose,
-        routes=tuple(_route(installation, purpose, channel) for channel in channels),
-        only_if=spec.steps[step].only_if,
-        caps=caps_of(installation, spec),
+        routes=tuple(_route(installation, spec.purpose, purpose, channel) for channel in channels),
+        only_if=only_if,
+        caps=caps_of(policies, spec),
+        obeys_caps=spec.obeys_caps,
         over_cap=spec.over_cap,
-        quiet=installation.policies.quiet_hours if purpose.quiet_hours else (),
-        local_time=spec.steps[step].local_time if planning else None,
+        quiet=policies.quiet_hours if purpose.quiet_hours else (),
+        spread=policies.spread,
+        local_time=step.local_time if planning else None,
     )
 
 
@@ -44,64 +61,59 @@ def purpose_of(installation: Installation, spec: JobSpec) -> Purpose:
     return installation.policies.purposes.get(spec.purpose) or Purpose()
 
 
-def caps_of(installation: Installation, spec: JobSpec) -> tuple[CapRule, ...]:
-    return installation.policies.caps if spec.obeys_caps else ()
+def caps_of(policies: Policies, spec: JobSpec) -> tuple[CapRule, ...]:
+    return policies.caps + spec.caps if spec.obeys_caps else ()
 
 
-def _route(installation: Installation, purpose: Purpose, channel: str) -> Route:
+def _route(installation: Installation, name: str, purpose: Purpose, channel: str) -> Route:
     capabilities = installation.channels.get(channel)
+    policies = installation.policies
+    basis_in = {
+        country: rule.basis
+        for rule in policies.basis
+        if name in rule.purposes and (not rule.channels or channel in rule.channels)
+        for country in rule.countries
+    }
+    registers = [register for register in policies.registers if register.covers(channel, name)]
+    basis = purpose.basis_on(channel)
     return Route(
         channel=channel,
         # A channel that a broken deployment took away is planned as if everybody had an address:
         # its sends wait for it, and their claim asks again.
         address_kind=capabilities.address_kind if capabilities else "external_id",
-        basis=purpose.basis_on(channel),
-        lead=installation.policies.post.lead if capabilities and capabilities.batched else timedelta(0),
+        basis=basis,
+        # What needs nobody's consent is no country's marketing either.
+        basis_in={} if basis == "none" else basis_in,
+        registers_in={}
+        if basis == "none"
+        else {
+            country: tuple(register.name for register in registers if country in register.countries)
+            for register in registers
+            for country in register.countries
+        },
+        lead=lead_of(installation, channel),
     )
 
 
-def spends_after(installation: Installation, now: datetime) -> datetime | None:
-    """The oldest slot that any cap may still count; None where there are no caps."""
-    caps = installation.policies.caps
-    return now - longest_window(caps) if caps else None
+def lead_of(installation: Installation, channel: str) -> timedelta:
+    """From the decision to the mailing, for paper: its slot is dated so much later."""
+    capabilities = installation.channels.get(channel)
+    return installation.policies.post.lead if capabilities and capabilities.batched else timedelta(0)
 
 
-def facts_of(
-    installation: Installation,
-    known: Known,
-    job: Job,
-    *,
-    at: datetime,
-    expires_at: datetime | None,
-    redeemed: bool = False,
-    clicked: bool = False,
-) -> Facts:
-    return Facts(
-        zone=zone_of(installation, known.time_zone),
-        country=known.country,
-        address_kinds=EVERYBODY_HAS.union(known.address_kinds),
-        suppressed_kinds=known.suppressed_kinds,
-        consents=known.consents.get(job.spec.purpose, {}),
-        spends=known.spends,
-        erased=known.erased,
-        redeemed=redeemed,
-        clicked=clicked,
-        offer_over=_is_over(job.offer, at),
-        expires_at=expires_at,
-    )
-
-
-def _is_over(offer: Offer | None, at: datetime) -> bool:
-    return offer is not None and offer.over(at)
+def zones_of(installation: Installation, names: str | None) -> tuple[ZoneInfo, ...]:
+    """The zones of these IANA names, with commas between them; the installation's own where nothing is known."""
+    return _zones(names) if names else (installation.policies.default_zone,)
 
 
 def zone_of(installation: Installation, name: str | None) -> ZoneInfo:
-    return _zone(name) if name else installation.policies.default_zone
+    """The zone in which a person reads dates."""
+    return zones_of(installation, name)[0]
 
 
 @lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+def _zones(names: str) -> tuple[ZoneInfo, ...]:
+    return tuple(ZoneInfo(name) for name in names.split(","))
 
 
 def expiry(spec: JobSpec, step: Step, due_at: datetime, zone: ZoneInfo) -> datetime | None:

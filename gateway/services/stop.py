@@ -9,6 +9,7 @@ from datetime import datetime
 
 from gateway.domain.states import CANCELLABLE, State
 from gateway.domain.words import EntryKey, SendKey
+from gateway.services.announce import move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
 from gateway.storage import batches, entries, sends
@@ -22,7 +23,7 @@ def end_entries(tx: Transaction, keys: Sequence[EntryKey], reason: str, now: dat
 
     The caller holds the locks of their shards.
     """
-    entries.end(tx, [(key, reason, None) for key in keys])
+    entries.end(tx, [(key, reason) for key in keys], now)
     return len(_cancel(tx, sends.of_entries(tx, keys, CANCELLABLE), reason, now))
 
 
@@ -53,4 +54,4 @@ def _cancel(tx: Transaction, rows: Sequence[Record], reason: str, now: datetime)
         for key, state in keys.items()
         if key not in gone
     ]
-    return sends.move(tx, moves, now)
+    return move_sends(tx, moves, now)

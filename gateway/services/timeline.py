@@ -79,7 +79,12 @@ def _person(row: Record) -> Iterator[Item]:
         yield Item(at=row.erased_at, kind="recipient", text="The person was erased.")
 
 
-_SAID: Final = {"granted": "Allowed", "withdrawn": "Withdrew", "objected": "Objected to"}
+_SAID: Final = {
+    "requested": "Was asked to confirm",
+    "granted": "Allowed",
+    "withdrawn": "Withdrew",
+    "objected": "Objected to",
+}
 
 
 def _consent(row: Record) -> Iterator[Item]:
@@ -213,6 +218,9 @@ class _Teller:
         """A redemption is told by its own row."""
         if row.type == "redeemed":
             return
+        if row.type == "yielded":
+            yield self._yielded(row)
+            return
         by = (row.data or {}).get("by")
         words = _HAPPENED.get(row.type, row.type)
         if row.type == "clicked":
@@ -222,6 +230,14 @@ class _Teller:
             yield Item(at=row.at, kind="event", text=f"{words.capitalize()}.", job=self._job(row.job_id), data=data)
         else:
             yield self._of_send(row, row.at, "event", f"{words} ({row.code})" if row.code else words, data)
+
+    def _yielded(self, row: Record) -> Item:
+        """Only the names of jobs that the person is in too are known here."""
+        to, rule = (row.data or {}).get("to"), (row.data or {}).get("rule")
+        name = next((f" {job.spec.name}" for job in self._job_of.values() if job.public_id == to), "")
+        under = f" under the frequency cap ({rule})" if rule else ""
+        sentence = f"it gave way to the more important job{name}{under}"
+        return self._of_send(row, row.at, "event", sentence, _known(type=row.type, to=to, rule=rule))
 
     def redemption(self, row: Record) -> Iterator[Item]:
         worth = f" for an order of {row.order_minor} in minor units of {row.currency}" if row.order_minor else ""

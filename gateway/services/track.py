@@ -6,13 +6,16 @@ from typing import Final
 
 from gateway.contract import EventType, ProviderEvent
 from gateway.domain.consent import ConsentRow
+from gateway.domain.notices import RecipientNews
 from gateway.domain.states import COUNTS_AS_SENT, State
 from gateway.domain.tokens import BadToken, MessageRef
 from gateway.domain.words import SendKey, shard_of
-from gateway.services.follow import settle
+from gateway.services.announce import announce, announce_consents, move_sends
+from gateway.services.follow import fall_back, settle
 from gateway.services.installation import Installation
 from gateway.services.stop import withdraw
-from gateway.storage import attempts, clock, consents, events, locks, sends, suppressions
+from gateway.services.whereabouts import held
+from gateway.storage import attempts, clock, consents, events, locks, merges, sends, suppressions
 from gateway.storage.database import Transaction
 from gateway.storage.events import NewEvent
 from gateway.storage.sends import Move
@@ -28,6 +31,8 @@ _STATE_OF: Final = {
 _BAD: Final = frozenset({State.BOUNCED, State.FAILED, State.RETURNED})
 PARKED_KEPT: Final = timedelta(days=7)
 _REFUSES: Final = frozenset({EventType.COMPLAINED, EventType.UNSUBSCRIBED})
+_PERSONAL: Final = _REFUSES | {EventType.OPENED, EventType.CLICKED}
+"""What people do, and not the post."""
 
 
 def report(tx: Transaction, installation: Installation, channel: str, event: ProviderEvent) -> bool:
@@ -38,8 +43,7 @@ def report(tx: Transaction, installation: Installation, channel: str, event: Pro
             events.park(tx, channel, event, clock.now(tx).machine)
         return False
     key, address_id = found
-    locks.lock_shards(tx, [shard_of(key.recipient_id)])
-    return _record(tx, installation, key, address_id, event)
+    return _record(tx, installation, held(tx, key), address_id, event)
 
 
 def match_parked(tx: Transaction, installation: Installation, channel: str, provider_ids: Sequence[str]) -> None:
@@ -49,7 +53,8 @@ def match_parked(tx: Transaction, installation: Installation, channel: str, prov
     for event in events.unpark(tx, channel, provider_ids):
         found = _find(tx, installation, channel, event)
         if found is not None:
-            _record(tx, installation, *found, event)
+            key, address_id = found
+            _record(tx, installation, held(tx, key), address_id, event)
 
 
 def match_left_behind(tx: Transaction, installation: Installation, limit: int = 500) -> int:
@@ -100,6 +105,8 @@ def _record(tx: Transaction, installation: Installation, key: SendKey, address_i
         _move_on(tx, installation, key, State(row.state), event, now)
     if event.address_gone or event.type is EventType.COMPLAINED:
         suppressions.add_addresses(tx, [address_id], str(event.type), f"provider:{key.channel}", now)
+    if event.type in _PERSONAL:
+        announce(tx, [RecipientNews(type=f"recipient.{event.type}", at=now, recipient_id=key.recipient_id, key=key)])
     if event.type in _REFUSES:
         refuse(tx, installation, key, row.purpose, str(event.type), now)
     return True
@@ -121,9 +128,11 @@ def _move_on(
     then = _STATE_OF.get(event.type)
     if then is None:
         return
-    moved = sends.move(tx, [Move(key, then, reason=event.code, keep_cap=True)], now)
+    moved = move_sends(tx, [Move(key, then, reason=event.code, keep_cap=True)], now)
     if moved and was in (State.SENDING, State.IN_DOUBT):
         settle(tx, installation, {key: now if then in COUNTS_AS_SENT else None}, now)
+    if moved and then in _BAD:
+        fall_back(tx, [key], now)
 
 
 def refuse(tx: Transaction, installation: Installation, key: SendKey, purpose: str, source: str, now: datetime) -> None:
@@ -140,38 +149,41 @@ def refuse(tx: Transaction, installation: Installation, key: SendKey, purpose: s
             at=now,
             source=source,
         )
-        consents.add(tx, [(key.recipient_id, row)], actor=source, now=now)
+        announce_consents(tx, consents.add(tx, [(key.recipient_id, row)], actor=source, now=now))
     withdraw(tx, installation, {(key.recipient_id, key.channel, purpose)}, now)
 
 
 def unsubscribe(tx: Transaction, installation: Installation, ref: MessageRef, source: str) -> bool:
     """Act on an unsubscribe link (RFC 8058). Again and again it does the same; False for a send that never was."""
-    locks.lock_shards(tx, [shard_of(ref.recipient_id)])
+    key = held(tx, ref.key)
     now = clock.now(tx).business
-    row = sends.get(tx, [ref.key]).get(ref.key)
+    row = sends.get(tx, [key]).get(key)
     if row is None:
         return False
     new = NewEvent(
         type=EventType.UNSUBSCRIBED,
-        recipient_id=ref.recipient_id,
+        recipient_id=key.recipient_id,
         at=now,
-        send=ref.key,
+        send=key,
         dedupe_key=f"unsubscribe:{'.'.join(str(part) for part in ref.key)}",
     )
-    events.add(tx, new, now)
-    refuse(tx, installation, ref.key, row.purpose, source, now)
+    if events.add(tx, new, now):
+        announce(tx, [RecipientNews(type="recipient.unsubscribed", at=now, recipient_id=key.recipient_id, key=key)])
+    refuse(tx, installation, key, row.purpose, source, now)
     return True
 
 
 def click(tx: Transaction, ref: MessageRef, by: str) -> None:
     """Record that a tracked link was followed. `by` says what kind of visitor it seems to be."""
-    now = clock.now(tx).business
+    key, now = merges.follow(tx, ref.key), clock.now(tx).business
     new = NewEvent(
         type=EventType.CLICKED,
-        recipient_id=ref.recipient_id,
+        recipient_id=key.recipient_id,
         at=now,
-        send=ref.key,
+        send=key,
         data={"link": ref.link, "by": by},
     )
-    if sends.get(tx, [ref.key]):
+    if sends.get(tx, [key]):
         events.add(tx, new, now)
+        news = RecipientNews(type="recipient.clicked", at=now, recipient_id=key.recipient_id, key=key, by=by)
+        announce(tx, [news])

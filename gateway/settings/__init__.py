@@ -1,7 +1,7 @@
-"""The operator's settings: three TOML files in one folder, read once at the start.
+"""The operator's settings: three TOML files in one folder and one for each country, read once at the start.
 
 `gateway.toml` says where things are, `channels.toml` how to reach the providers, `policies.toml`
-what people are spared. Only `gateway.toml` must be there.
+what people are spared, `countries/*.toml` what the law of their country adds. Only `gateway.toml` must be there.
 """
 
 from gateway.settings.loading import load
@@ -13,6 +13,7 @@ from gateway.settings.tables import (
     Egress,
     Keys,
     Log,
+    Metrics,
     Plugins,
     Server,
     Settings,
@@ -25,6 +26,7 @@ __all__ = [
     "Egress",
     "Keys",
     "Log",
+    "Metrics",
     "Plugins",
     "Problem",
     "Server",

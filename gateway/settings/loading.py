@@ -1,25 +1,23 @@
-"""Reads the three files and puts them together, or says everything that is wrong with them."""
+"""Reads the files and puts them together, or says everything that is wrong with them."""
 
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os.path import abspath
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from gateway.contract import Secret
-from gateway.domain.policy import Policies
+from gateway.domain.policy import DEFAULT_PURPOSES, Policies
 from gateway.domain.words import ChannelName
-from gateway.settings.decoding import Decoder
-from gateway.settings.interpolation import Interpolation
+from gateway.settings.files import File
+from gateway.settings.packs import PackFile, PoliciesFile, read_packs, together
 from gateway.settings.problems import Page, SettingsError
 from gateway.settings.tables import ChannelTable, Database, GatewayFile, Plugins, Settings, resolved_server
 
-Table = TypeVar("Table", bound=Struct)
-
 BUILT_IN_CHANNELS: Final = ("email", "sms", "webpush", "postal")
+_FILES: Final = ("gateway.toml", "channels.toml", "policies.toml")
 _SQLITE: Final = "sqlite:///"
 
 
@@ -28,20 +26,23 @@ def load(folder: Path, environ: Mapping[str, str]) -> Settings:
 
     Reads only; makes neither folders nor databases. Raises SettingsError with all problems.
     """
-    pages = [Page(str(folder / name)) for name in ("gateway.toml", "channels.toml", "policies.toml")]
-    gateway, channels, policies = (_File(folder, environ, page) for page in pages)
+    gateway, channels, policies = (File(folder, name, environ) for name in _FILES)
     if not Path(gateway.page.file).is_file():
         gateway.page.note_table((), f"not found; make a first one with: risveglio init {folder}")
         raise SettingsError(gateway.page.problems)
     own = gateway.read(GatewayFile)
     tables = channels.read(_ChannelsFile)
-    rules = policies.read(Policies)
+    rules = policies.read(PoliciesFile)
+    packs = read_packs(folder, environ, rules, policies.page) if rules else []
     if rules and tables:
         _check_names(rules, tables.channels, policies.page)
+        for each in packs:
+            _check_pack(each, rules, tables.channels)
+    pages = [gateway.page, channels.page, policies.page, *(each.page for each in packs)]
     problems = [problem for page in pages for problem in page.problems]
     if problems or own is None or tables is None or rules is None:
         raise SettingsError(problems)
-    return _settings(folder, own, tables, rules)
+    return _settings(folder, own, tables, together(rules, packs))
 
 
 class _ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,46 +51,29 @@ class _ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     channels: dict[ChannelName, dict[str, Any]] = {}
 
 
-class _File:
-    """One of the files: parsed, put in, decoded."""
-
-    def __init__(self, folder: Path, environ: Mapping[str, str], page: Page) -> None:
-        self.page = page
-        self._interpolation = Interpolation(folder, environ, page)
-
-    def read(self, kind: type[Table]) -> Table | None:
-        raw = self._parsed()
-        if raw is None:
-            return None
-        complete = self._interpolation.of(raw)
-        return Decoder(self.page, self._interpolation.put_in).table(kind, complete)
-
-    def _parsed(self) -> dict[str, Any] | None:
-        """An absent file says nothing, which is well."""
-        try:
-            return tomllib.loads(Path(self.page.file).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            self.page.note_table((), f"cannot be read: {error.strerror}")
-        except UnicodeDecodeError:
-            self.page.note_table((), "is not UTF-8 text")
-        except tomllib.TOMLDecodeError as error:
-            self.page.note_table((), f"is not TOML: {error}")
-        return None
-
-
 def _check_names(policies: Policies, tables: Mapping[str, Any], page: Page) -> None:
     """A misspelt name in a rule would switch the rule off without a word."""
-    known_channels = {*BUILT_IN_CHANNELS, *tables}
-    known_purposes = set(policies.purposes)
-    for n, cap in enumerate(policies.caps, start=1):
-        _known(cap.channels, known_channels, page, ("caps", f"[{n}]", "channels"))
-        _known(cap.purposes, known_purposes, page, ("caps", f"[{n}]", "purposes"))
-    for n, quiet in enumerate(policies.quiet_hours, start=1):
-        _known(quiet.channels, known_channels, page, ("quiet_hours", f"[{n}]", "channels"))
+    channels, purposes = {*BUILT_IN_CHANNELS, *tables}, set(policies.purposes)
+    _check_rules("caps", policies.caps, channels, purposes, page)
+    _check_rules("quiet_hours", policies.quiet_hours, channels, purposes, page)
+    _check_rules("basis", policies.basis, channels, purposes, page)
+    _check_rules("registers", policies.registers, channels, purposes, page)
     for name, purpose in policies.purposes.items():
-        _known(purpose.basis, known_channels | {"*"}, page, ("purposes", name, "basis"))
+        _known(purpose.basis, channels | {"*"}, page, ("purposes", name, "basis"))
+
+
+def _check_pack(each: PackFile, policies: Policies, tables: Mapping[str, Any]) -> None:
+    """A pack is written for many: it may speak of a usual purpose that this installation has not."""
+    channels, purposes = {*BUILT_IN_CHANNELS, *tables}, {*DEFAULT_PURPOSES, *policies.purposes}
+    if each.pack is not None:
+        for table in ("quiet_hours", "basis", "registers"):
+            _check_rules(table, getattr(each.pack, table), channels, purposes, each.page)
+
+
+def _check_rules(table: str, rules: Iterable[Any], channels: set[str], purposes: set[str], page: Page) -> None:
+    for n, rule in enumerate(rules, start=1):
+        _known(rule.channels, channels, page, (table, f"[{n}]", "channels"))
+        _known(getattr(rule, "purposes", ()), purposes, page, (table, f"[{n}]", "purposes"))
 
 
 def _known(names: Any, known: set[str], page: Page, steps: tuple[str, ...]) -> None:
@@ -111,6 +95,7 @@ def _settings(folder: Path, own: GatewayFile, tables: _ChannelsFile, policies: P
         egress=own.egress,
         plugins=Plugins(folder=Path(abspath(root / own.plugins.folder))),
         log=own.log,
+        metrics=own.metrics,
         channels={kind: ChannelTable(table) for kind, table in tables.channels.items()},
         policies=policies,
     )

@@ -3,9 +3,11 @@
 import os
 import secrets
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from gateway.settings.packs import FOLDER as COUNTRIES
 from gateway.settings.problems import Problem, SettingsError
 
 STARTER_FILES: Final = ("gateway.toml", "channels.toml", "policies.toml")
@@ -31,7 +33,15 @@ def _write_files(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     starter = files("gateway") / "starter"
     contents = {folder / name: (starter / name).read_bytes() for name in STARTER_FILES}
+    packs = folder / COUNTRIES
+    packs.mkdir(exist_ok=True)
+    contents |= {packs / pack.name: pack.read_bytes() for pack in _packs(starter)}
     return [path for path, content in contents.items() if _write_new(path, content, 0o644)]
+
+
+def _packs(starter: Traversable) -> list[Traversable]:
+    found = (each for each in (starter / COUNTRIES).iterdir() if each.name.endswith(".toml"))
+    return sorted(found, key=lambda each: each.name)
 
 
 def _write_keys(folder: Path) -> list[Path]:

@@ -88,8 +88,9 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     poll_s: Annotated[float, Meta(gt=0, le=60)] = 1.0
     """The pause after finding nothing to do."""
-    lease_s: Annotated[float, Meta(ge=5, le=3600)] = 150.0
-    """For how long a claim holds; longer than any channel's own time limit."""
+    lease_s: Annotated[float, Meta(ge=5, le=3600)] = 30.0
+    """So long a claim outlives a process that is lost, or that a channel blocks. While a process lives it prolongs its
+    claims every third of it, however long a channel takes."""
     drain_s: Annotated[float, Meta(ge=0, le=600)] = 20.0
     """How long a worker may finish what is in flight after SIGTERM."""
     claim_size: Annotated[int, Meta(ge=1, le=2000)] = 200
@@ -97,12 +98,6 @@ class Worker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     page_size: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     """Recipients that are planned in one transaction."""
     render_processes: Annotated[int, Meta(ge=1, le=64)] = 1
-
-    def __post_init__(self) -> None:
-        if self.drain_s >= self.lease_s:
-            raise ValueError(
-                "drain_s: must be shorter than lease_s, or another worker takes over what is still in flight"
-            )
 
 
 class Egress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +131,17 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: Literal["console", "json"] = "console"
 
 
+class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where processes without an API show their counters to Prometheus. The API shows its own, at /metrics, for a key.
+
+    Nobody is asked for a key here: whoever reaches the port may read it.
+    """
+
+    port: Port | None = None
+    """0 takes any free port; without one nothing is shown."""
+    host: str = "127.0.0.1"
+
+
 class GatewayFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of `gateway.toml`."""
 
@@ -147,6 +153,7 @@ class GatewayFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     egress: Egress = Egress()
     plugins: Plugins = Plugins()
     log: Log = Log()
+    metrics: Metrics = Metrics()
 
 
 class ChannelTable(Mapping[str, Any]):
@@ -185,6 +192,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     egress: Egress
     plugins: Plugins
     log: Log
+    metrics: Metrics
     channels: Mapping[str, ChannelTable]
     policies: Policies
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from gateway.domain.words import SendKey
+from gateway.domain.words import EntryKey, SendKey
 from gateway.storage.database import Transaction
 from gateway.storage.rows import insert_rows
 from gateway.storage.tables import attempts, entries
@@ -61,6 +61,15 @@ def accepted_elsewhere(tx: Transaction, key: SendKey, address_id: int) -> bool:
     mine = [attempts.c[name] == value for name, value in key._asdict().items()]
     others = (attempts.c.address_id != address_id, attempts.c.outcome == "accepted")
     return tx.scalar(select(attempts.c.address_id).where(*mine, *others).limit(1)) is not None
+
+
+def of_entry(tx: Transaction, key: EntryKey) -> dict[SendKey, list[Record]]:
+    """Every try of each send of an entry, oldest first."""
+    mine = [attempts.c[name] == value for name, value in key._asdict().items()]
+    found: dict[SendKey, list[Record]] = {}
+    for row in tx.execute(select(attempts).where(*mine).order_by(attempts.c.at)):
+        found.setdefault(SendKey(row.job_id, row.recipient_id, row.run, row.step, row.channel), []).append(row)
+    return found
 
 
 def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:

@@ -1,8 +1,9 @@
 """Audience expressions as SQL."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Numeric, and_, case, cast, false, func, literal, not_, or_, select, true
 from sqlalchemy.dialects.postgresql import JSONB
@@ -37,6 +38,34 @@ def page(tx: Transaction, where: Expression, at: datetime, after: int, limit: in
 def count(tx: Transaction, where: Expression, at: datetime) -> int:
     query = select(func.count()).where(recipients.c.erased_at.is_(None), _holds(tx, where, at))
     return tx.scalar(query.select_from(recipients)) or 0
+
+
+class Part(NamedTuple):
+    """One condition of an expression: `path` leads to it (`/where/of/0`), `holds` says whether it does for a person."""
+
+    path: str
+    condition: Expression
+    holds: bool
+
+
+def parts(tx: Transaction, where: Expression, at: datetime, recipient_id: int) -> list[Part]:
+    """Every condition of the expression, the whole first, as of `at` for one person who is known."""
+    found = list(_walk("/where", where))
+    columns = [func.coalesce(_holds(tx, part, at), false()).label(f"part_{n}") for n, (_, part) in enumerate(found)]
+    row = tx.execute(select(*columns).where(recipients.c.id == recipient_id)).one()
+    return [Part(path, part, bool(holds)) for (path, part), holds in zip(found, row, strict=True)]
+
+
+def _walk(path: str, where: Expression) -> Iterator[tuple[str, Expression]]:
+    yield path, where
+    match where:
+        case All(of=of) | AnyOf(of=of):
+            for number, part in enumerate(of):
+                yield from _walk(f"{path}/of/{number}", part)
+        case Not(of=part):
+            yield from _walk(f"{path}/of", part)
+        case _:
+            return
 
 
 def _holds(tx: Transaction, where: Expression, at: datetime) -> ColumnElement[bool]:

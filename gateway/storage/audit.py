@@ -1,7 +1,7 @@
 """Who changed what: consents, preferences, policies, templates, jobs, keys, channels. Rows are only added."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -9,6 +9,8 @@ from gateway.storage import clock
 from gateway.storage.database import Transaction
 from gateway.storage.tables import audit
 from gateway.storage.types import Record
+
+PERSON: Final = "recipient:"
 
 
 def add(tx: Transaction, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> None:
@@ -27,11 +29,16 @@ def add(tx: Transaction, actor: str, action: str, subject: str, detail: Mapping[
     tx.execute(audit.insert().values(row))
 
 
-def page(tx: Transaction, before: int | None, limit: int, subject: str | None = None) -> Sequence[Record]:
-    """The newest first, those with an id below `before`."""
+def person(recipient_id: int) -> str:
+    """The subject of what is done to a person: by the internal id, which says nothing once they are erased."""
+    return f"{PERSON}{recipient_id}"
+
+
+def page(tx: Transaction, before: int | None, limit: int, *subjects: str) -> Sequence[Record]:
+    """The newest first, those with an id below `before`; about these subjects where some are named."""
     query = select(audit).order_by(audit.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(audit.c.id < before)
-    if subject is not None:
-        query = query.where(audit.c.subject == subject)
+    if subjects:
+        query = query.where(audit.c.subject.in_(subjects))
     return tx.execute(query).all()

@@ -1,6 +1,6 @@
 """Leases on sends: which worker holds which, until when. The id of a claim is its fencing token."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -34,6 +34,19 @@ def prolong(tx: Transaction, claim_id: int, lease_until: datetime) -> bool:
 
 _PROLONG: Final = (
     update(claims).where(claims.c.id == bindparam("claim")).values(lease_until=bindparam("until", type_=Instant()))
+)
+
+
+def prolong_all(tx: Transaction, claim_ids: Collection[int], lease_until: datetime) -> int:
+    """Let the leases of these claims run until `lease_until`, of those that are still there. Returns how many."""
+    given = {"claims": list(claim_ids), "until": lease_until}
+    return tx.execute(_PROLONG_ALL, given).rowcount
+
+
+_PROLONG_ALL: Final = (
+    update(claims)
+    .where(claims.c.id.in_(bindparam("claims", expanding=True)))
+    .values(lease_until=bindparam("until", type_=Instant()))
 )
 
 

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Text, and_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, delete, or_, select
 
-from gateway.domain.consent import Action, ConsentRow, ConsentState, latest
+from gateway.domain.consent import RANK, Action, ConsentRow, ConsentState, latest, said
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Columns, insert_into, insert_rows, table_of
-from gateway.storage.tables import consent_states, consents
+from gateway.storage.tables import consent_states, consents, recipients
 from gateway.storage.types import Instant, Record
 
 _LEDGER = (
@@ -28,28 +28,32 @@ _LEDGER = (
 _PLACE: Final[Columns] = {"recipient_id": BigInteger(), "at": Instant()}
 
 
-def add(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]], actor: str, now: datetime) -> None:
-    """Append to the ledger, and let each state be its newest row; of equals the withdrawal wins.
+def add(
+    tx: Transaction, rows: Sequence[tuple[int, ConsentRow]], actor: str, now: datetime
+) -> list[tuple[int, ConsentRow]]:
+    """Append to the ledger, and let each state be the latest of its rows (`domain.consent.latest`).
 
-    What the ledger has already, word for word, is not said twice: an import may be done again.
-    A row dated in the future counts as of now: a clock that runs ahead must not outlast a withdrawal.
+    What the ledger has already, word for word, is not said twice: an import may be done again, and
+    a row dated in the future does not become newer by it. Returns what was not there yet.
     """
+    unsaid = _unsaid(tx, rows)
     insert_rows(
         tx,
         consents,
         _LEDGER,
         [
             (id, row.channel, row.purpose, row.action, row.at, now, row.source, row.text_version, row.evidence, actor)
-            for id, row in _unsaid(tx, rows)
+            for id, row in unsaid
         ],
     )
     newest: dict[tuple[int, str, str], ConsentState] = {}
-    for id, row in rows:
-        key = (id, row.channel, row.purpose)
-        state = ConsentState(row.action, min(row.at, now))
-        newest[key] = latest([newest.get(key, state), state]) or state
+    for id, row in unsaid:
+        key, state = (id, row.channel, row.purpose), said(row.action, row.at, now)
+        if state is not None:
+            newest[key] = latest([newest.get(key, state), state]) or state
     if newest:
         _merge(tx, newest)
+    return unsaid
 
 
 def _unsaid(tx: Transaction, rows: Sequence[tuple[int, ConsentRow]]) -> list[tuple[int, ConsentRow]]:
@@ -74,7 +78,10 @@ def _merge(tx: Transaction, newest: dict[tuple[int, str, str], ConsentState]) ->
     statement = statement.on_conflict_do_update(
         index_elements=["recipient_id", "channel", "purpose"],
         set_={"action": new.action, "at": new.at},
-        where=or_(new.at > consent_states.c.at, (new.at == consent_states.c.at) & (new.action != "granted")),
+        where=or_(
+            new.at > consent_states.c.at,
+            (new.at == consent_states.c.at) & (_rank(new.action) > _rank(consent_states.c.action)),
+        ),
     )
     tx.execute(
         statement,
@@ -83,6 +90,18 @@ def _merge(tx: Transaction, newest: dict[tuple[int, str, str], ConsentState]) ->
             for (id, channel, purpose), state in sorted(newest.items(), key=lambda item: item[0])
         ],
     )
+
+
+def inherit(tx: Transaction, old: int, new: int) -> None:
+    """The last words of a record that was merged are weighed against those of the other: the latest holds."""
+    words = {(new, row.channel, row.purpose): ConsentState(row.action, row.at) for row in states_of(tx, old)}
+    if words:
+        _merge(tx, words)
+    tx.execute(delete(consent_states).where(consent_states.c.recipient_id == old))
+
+
+def _rank(action: ColumnElement[str]) -> ColumnElement[int]:
+    return case(RANK, value=action)
 
 
 def refused(tx: Transaction, keys: Collection[tuple[int, str, str]]) -> set[tuple[int, str, str]]:
@@ -99,6 +118,18 @@ def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:
     """The whole ledger of a person, oldest first."""
     query = select(consents).where(consents.c.recipient_id == recipient_id).order_by(consents.c.at, consents.c.id)
     return tx.execute(query).all()
+
+
+def one(tx: Transaction, id: int) -> Record | None:
+    """A row of the ledger, with the `external_id` it is about."""
+    query = select(consents, recipients.c.external_id).join(recipients, recipients.c.id == consents.c.recipient_id)
+    return tx.execute(query.where(consents.c.id == id)).one_or_none()
+
+
+def of_pair(tx: Transaction, recipient_id: int, channel: str, purpose: str) -> Sequence[Record]:
+    """The ledger of a person on one channel and purpose, oldest first."""
+    asked = {"recipient_id": recipient_id, "channel": channel, "purpose": purpose}
+    return tx.execute(select(consents).filter_by(**asked).order_by(consents.c.at, consents.c.id)).all()
 
 
 def state_of(tx: Transaction, recipient_id: int, channel: str, purpose: str) -> Action | None:

@@ -14,13 +14,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 import psycopg.errors
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
+
+from gateway.storage.faults import NotUsable, OutOfRoom, Unavailable, told
+
+__all__ = ["Database", "NotUsable", "OutOfRoom", "Transaction", "Unavailable"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,7 +45,8 @@ class Database:
     """A database and the threads that talk to it.
 
     `transaction` writes, `snapshot` reads one consistent state; `write` and `read` run a
-    function of either in a database thread. Close it at the end.
+    function of either in a database thread. All of them raise Unavailable while the database
+    is away or busy. Close it at the end.
     """
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
@@ -58,13 +63,13 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Commits at the end, rolls back on an exception. Nothing here runs across the network."""
-        with self._writer.begin() as connection:
+        with told(), self._writer.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """Reads one consistent state; what is written in it is rolled back."""
-        with self._reader.connect() as connection:
+        with told(), self._reader.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin() as transaction:
@@ -99,15 +104,16 @@ class Database:
 
         That is to end a deadlock, or because another wrote the same key first, which is seen the next time.
         """
-        for attempt in itertools.count(1):
-            try:
-                with self.transaction() as tx:
-                    return function(tx, *args, **kwargs)
-            except DBAPIError as error:
-                if attempt >= _RETRIES or not isinstance(error.orig, _BROKEN_OFF):
-                    raise
-                # At once, the two would meet again: the other has hardly woken up.
-                time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - spreads load only
+        with told():
+            for attempt in itertools.count(1):
+                try:
+                    with self._writer.begin() as tx:
+                        return function(tx, *args, **kwargs)
+                except DBAPIError as error:
+                    if attempt >= _RETRIES or not isinstance(error.orig, _BROKEN_OFF):
+                        raise
+                    # At once, the two would meet again: the other has hardly woken up.
+                    time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - spreads load only
         raise AssertionError
 
 
@@ -154,7 +160,7 @@ def _with_driver(url: URL) -> URL:
 
 def _sqlite_engine(url: URL, begin: str, *, connections: int) -> Engine:
     engine = create_engine(
-        url, pool_size=connections, max_overflow=connections, connect_args={"timeout": _BUSY_TIMEOUT_S}, **_JSON
+        url, pool_size=connections, max_overflow=connections, connect_args={"timeout": _BUSY_TIMEOUT_S}, **_COMMON
     )
 
     # The driver's own idea of when a transaction begins would let a read become a write
@@ -179,19 +185,28 @@ def _postgres_engine(url: URL, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=connections,
         pool_pre_ping=True,
-        connect_args={"options": "-c jit=off", "application_name": "risveglio", "connect_timeout": 10},
-        **_JSON,
+        connect_args={"options": "-c jit=off", "application_name": "risveglio", **_LIVELY},
+        **_COMMON,
     )
+
+
+# A server that vanished without a word is given up after half a minute; by itself TCP takes hours.
+_LIVELY: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 def _dump(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-_JSON: dict[str, Any] = {"json_serializer": _dump, "json_deserializer": msgspec.json.decode}
-
-Unavailable = OperationalError
-"""The database is away or busy; nothing of the transaction was kept."""
-
-NotUsable = DBAPIError
-"""Whatever a database may answer instead of a result: away, not ours, not allowed."""
+# An error that shows its parameters shows people.
+_COMMON: Final[dict[str, Any]] = {
+    "json_serializer": _dump,
+    "json_deserializer": msgspec.json.decode,
+    "hide_parameters": True,
+}

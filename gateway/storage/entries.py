@@ -7,13 +7,17 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Executable,
     FromClause,
     Select,
     SmallInteger,
     Text,
+    and_,
     bindparam,
+    case,
     func,
+    null,
     or_,
     select,
     update,
@@ -30,42 +34,49 @@ class NewEntry(NamedTuple):
     key: EntryKey
     entered_at: datetime
     next_at: datetime | None
-    step: int
+    next_step: int | None
+    route: int
+    arm: str
     ended: str | None
     variables: dict[str, Any] | None
 
 
+_NEW: Final = (
+    "job_id",
+    "recipient_id",
+    "run",
+    "shard",
+    "step",
+    "entered_at",
+    "next_at",
+    "next_step",
+    "route",
+    "arm",
+    "ended",
+    "ended_at",
+    "variables",
+)
+
+
 def add(tx: Transaction, rows: Sequence[NewEntry]) -> None:
-    """Entries not there yet. Whoever has entered already stays as they are."""
-    names = (
-        "job_id",
-        "recipient_id",
-        "run",
-        "shard",
-        "entered_at",
-        "next_at",
-        "step",
-        "route",
-        "arm",
-        "ended",
-        "variables",
-    )
+    """Entries not there yet, at their first step. Whoever has entered already stays as they are."""
     values = [
         (
             *row.key,
             shard_of(row.key.recipient_id),
+            0,
             row.entered_at,
             row.next_at,
-            row.step,
-            0,
-            "test",
+            row.next_step,
+            row.route,
+            row.arm,
             row.ended,
-            variables,
+            row.entered_at if row.ended else None,
+            row.variables or None,
         )
         for row in rows
-        for variables in [row.variables or None]
     ]
-    insert_rows(tx, entries, names, values, ignore=True)
+    insert_rows(tx, entries, _NEW, values, ignore=True)
 
 
 def present(tx: Transaction, job_id: int, recipient_ids: Sequence[int]) -> set[int]:
@@ -85,7 +96,7 @@ def _present(dialect: str) -> Select[tuple[int]]:
     return select(entries.c.recipient_id).where(*mine)
 
 
-def _same(keys: FromClause) -> Any:
+def _same(keys: FromClause) -> ColumnElement[bool]:
     return (
         (entries.c.job_id == keys.c.job_id)
         & (entries.c.recipient_id == keys.c.recipient_id)
@@ -144,53 +155,132 @@ def shards_due(tx: Transaction, now: datetime) -> list[int]:
     return list(tx.scalars(select(entries.c.shard).where(entries.c.next_at <= now, _RUNNING).distinct()))
 
 
-_STEPS: Final = Values("plan", {**_KEY, "step": SmallInteger(), "next_at": Instant()})
+class Place(NamedTuple):
+    """Where an entry stands: at which step, with how many of its channels used up."""
+
+    key: EntryKey
+    step: int
+    route: int
 
 
-def schedule(tx: Transaction, rows: Sequence[tuple[EntryKey, int, datetime]]) -> None:
-    """Set when the step behind `step` is planned, of entries that stand at `step` and wait for nothing else."""
+class Onward(NamedTuple):
+    """What is planned for an entry that stands at `place`.
+
+    `sent_at`, when the message of that place went out, is kept where the same step goes on.
+    """
+
+    place: Place
+    next_step: int
+    next_at: datetime
+    sent_at: datetime | None
+
+
+_PLACE: Final[Columns] = {**_KEY, "step": SmallInteger(), "route": SmallInteger()}
+_PLACES: Final = Values("place", _PLACE)
+_ONWARD: Final = Values("plan", {**_PLACE, "next_step": SmallInteger(), "next_at": Instant(), "sent_at": Instant()})
+
+
+def _stands_at(place: FromClause) -> ColumnElement[bool]:
+    return and_(_same(place), entries.c.step == place.c.step, entries.c.route == place.c.route)
+
+
+def schedule(tx: Transaction, rows: Sequence[Onward]) -> None:
+    """Set what comes next for entries that still stand at their place and wait for nothing else."""
     if not rows:
         return
-    tx.execute(_schedule(tx.dialect.name), _STEPS.given(tx, [(*key, step, next_at) for key, step, next_at in rows]))
+    values = [(*place.key, place.step, place.route, *rest) for place, *rest in rows]
+    tx.execute(_schedule(tx.dialect.name), _ONWARD.given(tx, values))
 
 
 @cache
 def _schedule(dialect: str) -> Executable:
-    plan = _STEPS.table(dialect)
-    waits_for_it = (entries.c.ended.is_(None), entries.c.next_at.is_(None), entries.c.step == plan.c.step)
-    return update(entries).where(_same(plan), *waits_for_it).values(next_at=plan.c.next_at)
+    plan = _ONWARD.table(dialect)
+    waits_for_it = (entries.c.ended.is_(None), entries.c.next_at.is_(None), _stands_at(plan))
+    return (
+        update(entries)
+        .where(*waits_for_it)
+        .values(
+            next_step=plan.c.next_step,
+            next_at=plan.c.next_at,
+            sent_at=func.coalesce(plan.c.sent_at, entries.c.sent_at),
+        )
+    )
 
 
-def enter_step(tx: Transaction, rows: Sequence[tuple[EntryKey, int]]) -> None:
-    """Let entries stand at the step that was just planned for them."""
-    if not rows:
-        return
-    tx.execute(_enter_step(tx.dialect.name), _STEPS.given(tx, [(*key, step, None) for key, step in rows]))
+def enter_step(tx: Transaction, rows: Sequence[Place]) -> None:
+    """Let entries stand at the step, or the channel of their step, that was just planned for them."""
+    if rows:
+        values = [(*place.key, place.step, place.route) for place in rows]
+        tx.execute(_enter_step(tx.dialect.name), _PLACES.given(tx, values))
 
 
 @cache
 def _enter_step(dialect: str) -> Executable:
-    plan = _STEPS.table(dialect)
+    plan = _PLACES.table(dialect)
     change = update(entries).where(_same(plan), entries.c.ended.is_(None))
-    return change.values(step=plan.c.step, next_at=None)
+    same_step = entries.c.step == plan.c.step
+    return change.values(
+        step=plan.c.step,
+        route=plan.c.route,
+        sent_at=case((same_step, entries.c.sent_at), else_=null()),
+        next_at=None,
+        next_step=None,
+    )
 
 
-_ENDS: Final = Values("over", {**_KEY, "reason": Text(), "step": SmallInteger()})
+def fall_back(tx: Transaction, rows: Sequence[Place], now: datetime) -> set[int]:
+    """Let what was sent count as not sent, and the step's next channel be planned now.
 
-
-def end(tx: Transaction, rows: Sequence[tuple[EntryKey, str, int | None]]) -> None:
-    """End entries that are not over, each for its reason; those with a step only while they stand at it."""
+    For entries that still stand there, also those that were complete with it. Returns the jobs of these.
+    """
     if not rows:
-        return
-    tx.execute(_end(tx.dialect.name), _ENDS.given(tx, [(*key, reason, step) for key, reason, step in rows]))
+        return set()
+    values = [(*place.key, place.step, place.route) for place in rows]
+    given = _PLACES.given(tx, values) | {"now": now}
+    return set(tx.scalars(_fall_back(tx.dialect.name), given))
 
 
 @cache
-def _end(dialect: str) -> Executable:
+def _fall_back(dialect: str) -> Any:
+    plan = _PLACES.table(dialect)
+    goes_on = or_(entries.c.ended.is_(None), entries.c.ended == "completed")
+    change = update(entries).where(_stands_at(plan), goes_on)
+    # Waiting for a click on this very message, the entry knows when it went out: that is not so any more.
+    waited_for_click = entries.c.next_at.is_not(None) & (entries.c.next_step == entries.c.step)
+    change = change.values(
+        next_at=bindparam("now", type_=Instant()),
+        next_step=plan.c.step,
+        sent_at=case((waited_for_click, null()), else_=entries.c.sent_at),
+        ended=None,
+        ended_at=None,
+    )
+    return change.returning(entries.c.job_id)
+
+
+_ENDS: Final = Values("over", {**_PLACE, "reason": Text()})
+
+
+def end(tx: Transaction, rows: Sequence[tuple[EntryKey, str]], now: datetime) -> None:
+    """End entries that are not over, each for its reason, wherever they stand."""
+    _end(tx, [(*key, None, None, reason) for key, reason in rows], now)
+
+
+def end_at(tx: Transaction, rows: Sequence[tuple[Place, str]], now: datetime) -> None:
+    """End entries that are not over and still stand at their place, each for its reason."""
+    _end(tx, [(*place.key, place.step, place.route, reason) for place, reason in rows], now)
+
+
+def _end(tx: Transaction, rows: Sequence[tuple[Any, ...]], now: datetime) -> None:
+    if rows:
+        tx.execute(_end_all(tx.dialect.name), _ENDS.given(tx, rows) | {"now": now})
+
+
+@cache
+def _end_all(dialect: str) -> Executable:
     over = _ENDS.table(dialect)
-    here = or_(over.c.step.is_(None), entries.c.step == over.c.step)
+    here = or_(over.c.step.is_(None), and_(entries.c.step == over.c.step, entries.c.route == over.c.route))
     change = update(entries).where(_same(over), entries.c.ended.is_(None), here)
-    return change.values(ended=over.c.reason, next_at=None)
+    return change.values(ended=over.c.reason, ended_at=bindparam("now", type_=Instant()), next_at=None, next_step=None)
 
 
 def active(tx: Transaction, job_id: int, limit: int) -> list[EntryKey]:

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import delete, func, select
+from sqlalchemy import BigInteger, Text, case, delete, func, literal, null, select
 
 from gateway.contract import ProviderEvent
 from gateway.domain.words import SendKey
 from gateway.storage.database import Transaction
-from gateway.storage.rows import insert_into
-from gateway.storage.tables import attempts, events, parked_events
-from gateway.storage.types import Record
+from gateway.storage.rows import insert_into, insert_rows, table_of
+from gateway.storage.tables import attempts, events, parked_events, recipients
+from gateway.storage.types import Json, Record
 
 
 class NewEvent(Struct, frozen=True, kw_only=True):
@@ -31,8 +31,33 @@ class NewEvent(Struct, frozen=True, kw_only=True):
 
 def add(tx: Transaction, event: NewEvent, now: datetime) -> bool:
     """Record an event; False where it is known already."""
+    row = _row(event, now) | _of_nobody(event)
+    statement = insert_into(tx, events).values(row).on_conflict_do_nothing()
+    return tx.scalar(statement.returning(events.c.id)) is not None
+
+
+def _of_nobody(event: NewEvent) -> dict[str, Any]:
+    """What comes in of an erased person is recorded without what might tell who it was."""
+    if event.detail is None and event.data is None:
+        return {}
+    erased = select(recipients.c.id).where(recipients.c.id == event.recipient_id, recipients.c.erased_at.is_not(None))
+    by = {"by": event.data["by"]} if event.data and "by" in event.data else None
+    return {
+        "detail": case((erased.exists(), null()), else_=literal(event.detail, Text())),
+        "data": case((erased.exists(), literal(by, Json)), else_=literal(event.data, Json)),
+    }
+
+
+def add_all(tx: Transaction, new: Sequence[NewEvent], now: datetime) -> None:
+    """Record many events; those that are known already once only."""
+    rows = [_row(event, now) for event in new]
+    if rows:
+        insert_rows(tx, events, list(rows[0]), [list(row.values()) for row in rows], ignore=True)
+
+
+def _row(event: NewEvent, now: datetime) -> dict[str, Any]:
     send = event.send
-    row = {
+    return {
         "recipient_id": event.recipient_id,
         "job_id": send and send.job_id,
         "run": send and send.run,
@@ -46,8 +71,6 @@ def add(tx: Transaction, event: NewEvent, now: datetime) -> bool:
         "detail": event.detail,
         "data": event.data,
     }
-    statement = insert_into(tx, events).values(row).on_conflict_do_nothing()
-    return tx.scalar(statement.returning(events.c.id)) is not None
 
 
 def park(tx: Transaction, channel: str, event: ProviderEvent, now: datetime) -> None:
@@ -100,8 +123,16 @@ def counts(tx: Transaction, job_id: int) -> Sequence[Record]:
     return tx.execute(query.group_by(*group).order_by(*group)).all()
 
 
-def clicked(tx: Transaction, job_id: int, recipient_ids: Sequence[int]) -> set[int]:
-    query = select(events.c.recipient_id).where(
-        events.c.job_id == job_id, events.c.type == "clicked", events.c.recipient_id.in_(recipient_ids)
+def clicked(tx: Transaction, job_id: int, recipient_ids: Sequence[int]) -> dict[int, set[int]]:
+    """The steps of the job in whose messages each of these people followed a link; what bots followed is left out."""
+    asked = table_of(tx, "asked", {"id": BigInteger()}, [(id,) for id in recipient_ids])
+    by = func.coalesce(events.c.data["by"].as_string(), "")
+    query = (
+        select(events.c.recipient_id, events.c.step)
+        .join(asked, events.c.recipient_id == asked.c.id)
+        .where(events.c.job_id == job_id, events.c.type == "clicked", by != "bot")
     )
-    return set(tx.scalars(query.distinct()))
+    found: dict[int, set[int]] = {}
+    for id, step in tx.execute(query.distinct()):
+        found.setdefault(id, set()).add(step)
+    return found

@@ -1,82 +1,199 @@
 """What a decision must know of many people, in a handful of queries."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Executable, Text, bindparam, case, func, select
+from sqlalchemy import BigInteger, Executable, FromClause, Text, and_, bindparam, case, func, null, select
 
-from gateway.domain.caps import Spend
+from gateway.domain.caps import YIELDS_WITHIN, Spend
 from gateway.domain.consent import Action
+from gateway.domain.policy import CapRule
 from gateway.storage.database import Transaction
 from gateway.storage.recipients import Prepared
 from gateway.storage.rows import Values, table_of
-from gateway.storage.tables import addresses, consent_states, recipients, sends, suppressions
-from gateway.storage.types import Instant
+from gateway.storage.screenings import CLEARANCES, CLEARED_AT, clearances_of, cleared
+from gateway.storage.tables import (
+    addresses,
+    channel_states,
+    consent_states,
+    entries,
+    jobs,
+    preferences,
+    recipients,
+    sends,
+    suppressions,
+)
+from gateway.storage.types import Instant, Record
+
+
+class Queued(NamedTuple):
+    """A send that waits for a person, of a job of higher priority."""
+
+    due_at: datetime
+    channel: str
+    purpose: str
+    job_id: int
 
 
 class Known(Struct, frozen=True, kw_only=True):
     """One person, apart from any job."""
 
-    time_zone: str | None
+    external_id: str
+    zones: str | None
+    """Where the person may live, as IANA names with commas between them."""
     country: str | None
+    """The one whose rules protect the person: given, or by letter box or number."""
     erased: bool
     address_kinds: frozenset[str]
     suppressed_kinds: frozenset[str]
     """Of those, the kinds with no address left that may be used."""
     consents: Mapping[str, Mapping[str, Action]] = {}
     """By purpose, then channel."""
+    cleared: frozenset[tuple[str, str]] = frozenset()
+    """(register, address kind) of the registers that vouch for an address at the instant asked for."""
+    paused_until: datetime | None = None
+    own_caps: tuple[CapRule, ...] = ()
     spends: tuple[Spend, ...] = ()
+    queued: tuple[Queued, ...] = ()
+    """What more important jobs have in the queue for the person; only where it was asked for."""
 
 
-def known(tx: Transaction, ids: Sequence[int], *, spends_after: datetime | None) -> Mapping[int, Known]:
-    """What is known of these people; slots of the caps only where `spends_after` asks for them."""
-    ask, given = _questions(tx.dialect.name), _PEOPLE.given(tx, [(id,) for id in ids])
-    spends: dict[int, list[Spend]] = {}
-    if spends_after is not None:
-        for id, at, channel, purpose in tx.execute(ask.spends, given | {"after": spends_after}).all():
-            spends.setdefault(id, []).append(Spend(at, channel, purpose))
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What a decision needs to know besides the people themselves."""
+
+    at: datetime
+    spends_after: datetime | None = None
+    """The oldest slot of the caps that may count; None asks for none."""
+    outranking: int | None = None
+    """Asks for what jobs of a higher priority than this have in the queue."""
+    clearances: bool = False
+    """Asks for what opposition registers said."""
+
+
+def known(tx: Transaction, ids: Sequence[int], wanted: Wanted) -> Mapping[int, Known]:
+    """What is known of these people."""
+    ask, given = _questions(tx.dialect.name, wanted.clearances), _PEOPLE.given(tx, [(id,) for id in ids])
+    people = tx.execute(ask.people, given | ({CLEARED_AT: wanted.at} if wanted.clearances else {})).all()
+    spends = _spends(tx, ask, given, wanted, people)
+    queued = _queued(tx, ask, given, wanted)
     found = {}
-    for id, time_zone, country, is_erased, places, told in tx.execute(ask.people, given).all():
-        kinds, suppressed = _kinds(places or "")
-        found[id] = Known(
-            time_zone=time_zone,
-            country=country,
-            erased=bool(is_erased),
+    for row in people:
+        kinds, suppressed = _kinds(row.places or "")
+        found[row.id] = Known(
+            external_id=row.external_id,
+            zones=row.zones,
+            country=row.jurisdiction,
+            erased=row.erased_at is not None,
             address_kinds=kinds,
             suppressed_kinds=suppressed,
-            consents=_consents(told or ""),
-            spends=tuple(spends.get(id, ())),
+            consents=_consents(row.answers or ""),
+            cleared=cleared(row.clearances or ""),
+            paused_until=row.paused_until,
+            own_caps=_own_caps(row.cap_max, row.cap_window_us),
+            spends=tuple(spends.get(row.id, ())),
+            queued=tuple(queued.get(row.id, ())),
         )
     return found
+
+
+def _spends(
+    tx: Transaction, ask: "_Questions", given: dict[str, Any], wanted: Wanted, people: Sequence[Record]
+) -> dict[int, list[Spend]]:
+    windows = [timedelta(microseconds=row.cap_window_us) for row in people if row.cap_window_us]
+    if wanted.spends_after is None and not windows:
+        return {}
+    after = min([wanted.at - window for window in windows] + [wanted.spends_after or wanted.at])
+    found: dict[int, list[Spend]] = {}
+    for id, at, channel, purpose in tx.execute(ask.spends, given | {"after": after}).all():
+        found.setdefault(id, []).append(Spend(at, channel, purpose))
+    return found
+
+
+def _queued(tx: Transaction, ask: "_Questions", given: dict[str, Any], wanted: Wanted) -> dict[int, list[Queued]]:
+    found: dict[int, list[Queued]] = {}
+    if wanted.outranking is None or tx.scalar(_ANY_OUTRANKING, {"than": wanted.outranking}) is None:
+        return found
+    times = {"than": wanted.outranking, "from": wanted.at - _LATE_AT_MOST, "to": wanted.at + YIELDS_WITHIN}
+    for id, *rest in tx.execute(ask.queued, given | times).all():
+        found.setdefault(id, []).append(Queued(*rest))
+    return found
+
+
+_LATE_AT_MOST: Final = timedelta(hours=1)
+"""What should have gone out longer ago is held up by something: nobody waits for it."""
+
+_ANY_OUTRANKING: Final = (
+    select(jobs.c.id).where(jobs.c.state == "running", jobs.c.priority > bindparam("than")).limit(1)
+)
+
+
+@lru_cache(maxsize=64)
+def _own_caps(most: int | None, window_us: int | None) -> tuple[CapRule, ...]:
+    if not most or not window_us:
+        return ()
+    return (CapRule(name=OWN_WISH, max=most, window=timedelta(microseconds=window_us)),)
+
+
+OWN_WISH: Final = "own-wish"
+"""The name of the cap that a person asked for, in reasons."""
 
 
 class _Questions(NamedTuple):
     people: Executable
     spends: Executable
+    queued: Executable
 
 
 _PEOPLE: Final = Values("asked", {"id": BigInteger()})
 
 
 @cache
-def _questions(dialect: str) -> _Questions:
+def _questions(dialect: str, clearances: bool) -> _Questions:
     asked = _PEOPLE.table(dialect)
     return _Questions(
         people=select(
             recipients.c.id,
-            recipients.c.time_zone,
-            recipients.c.country,
-            recipients.c.erased_at.is_not(None),
-            _PLACES,
-            _ANSWERS,
-        ).join(asked, recipients.c.id == asked.c.id),
+            recipients.c.external_id,
+            recipients.c.zones,
+            recipients.c.jurisdiction,
+            recipients.c.erased_at,
+            _PLACES.label("places"),
+            _ANSWERS.label("answers"),
+            (CLEARANCES if clearances else null()).label("clearances"),
+            preferences.c.paused_until,
+            preferences.c.cap_max,
+            preferences.c.cap_window_us,
+        )
+        .join(asked, recipients.c.id == asked.c.id)
+        .outerjoin(preferences, preferences.c.recipient_id == recipients.c.id),
         spends=select(sends.c.recipient_id, sends.c.cap_at, sends.c.channel, sends.c.purpose)
         .join(asked, sends.c.recipient_id == asked.c.id)
         .where(sends.c.cap_at > bindparam("after", type_=Instant()))
         .order_by(sends.c.recipient_id, sends.c.cap_at),
+        queued=_more_important(asked),
+    )
+
+
+def _more_important(asked: FromClause) -> Executable:
+    """Sends in the queue of running jobs, on channels that nobody has paused; found by the people's open entries."""
+    same = and_(*(sends.c[name] == entries.c[name] for name in ("job_id", "recipient_id", "run")))
+    paused = select(channel_states.c.channel).where(channel_states.c.paused_at.is_not(None))
+    return (
+        select(sends.c.recipient_id, sends.c.due_at, sends.c.channel, sends.c.purpose, sends.c.job_id)
+        .join(entries, same)
+        .join(asked, entries.c.recipient_id == asked.c.id)
+        .join(jobs, jobs.c.id == entries.c.job_id)
+        .where(
+            entries.c.ended.is_(None),
+            jobs.c.state == "running",
+            jobs.c.priority > bindparam("than"),
+            sends.c.due_at.between(bindparam("from", type_=Instant()), bindparam("to", type_=Instant())),
+            sends.c.channel.not_in(paused),
+        )
+        .order_by(sends.c.recipient_id, sends.c.due_at)
     )
 
 
@@ -121,21 +238,28 @@ def _consents(told: str) -> Mapping[str, Mapping[str, Action]]:
     return found
 
 
-def of_strangers(tx: Transaction, strangers: Mapping[int, Prepared]) -> dict[int, Known]:
-    """What would be known of people who are not written yet, by numbers that stand for them."""
+def of_strangers(tx: Transaction, strangers: Mapping[int, Prepared], at: datetime) -> dict[int, Known]:
+    """What would be known at `at` of people who are not written yet, by numbers that stand for them."""
     places = [(place.kind, digest) for each in strangers.values() for place, digest in each.places]
     asked = table_of(tx, "asked", {"kind": Text(), "hash": Text()}, places)
     same = (suppressions.c.kind == asked.c.kind) & (suppressions.c.hash == asked.c.hash)
     suppressed = {tuple(row) for row in tx.execute(select(suppressions.c.kind, suppressions.c.hash).join(asked, same))}
+    vouched = clearances_of(tx, places, at)
     found = {}
     for id, each in strangers.items():
         marked = (f"{place.kind}{'!' if (place.kind, digest) in suppressed else ''}" for place, digest in each.places)
         kinds, gone = _kinds(",".join(marked))
+        # Of several addresses of a kind, the first that may be used is the one that is written to.
+        used = {place.kind: digest for place, digest in reversed(each.places) if (place.kind, digest) not in suppressed}
         found[id] = Known(
-            time_zone=each.profile.time_zone,
-            country=each.profile.country,
+            external_id=each.external_id,
+            zones=",".join(each.zones) or None,
+            country=each.jurisdiction,
             erased=False,
             address_kinds=kinds,
             suppressed_kinds=gone,
+            cleared=frozenset(
+                (register, kind) for kind, digest in used.items() for register in vouched.get((kind, digest), ())
+            ),
         )
     return found

@@ -1,6 +1,6 @@
 """Accepted jobs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from gateway.domain.audience import Audience
 from gateway.domain.job import JobSpec
+from gateway.domain.lanes import URGENT, lane_of
 from gateway.domain.offer import Offer
 from gateway.storage.database import Transaction
 from gateway.storage.rows import insert_rows
@@ -92,14 +93,15 @@ def page(tx: Transaction, before: int | None, limit: int) -> list[Job]:
 
 
 def to_expand(tx: Transaction, now: datetime, limit: int = 10) -> list[int]:
-    """Running jobs that have started and are not expanded, the urgent ones first."""
-    query = (
-        select(jobs.c.id)
-        .where(jobs.c.state == "running", jobs.c.expanded_at.is_(None), jobs.c.start_at <= now)
-        .order_by(jobs.c.lane, jobs.c.id)
-        .limit(limit)
-    )
-    return list(tx.scalars(query))
+    """Running jobs that have started and are not expanded: the urgent ones, and of the others the one least far.
+
+    So big jobs take turns by their progress, and none of them holds up an urgent one for longer than a page.
+    """
+    waiting = (jobs.c.state == "running", jobs.c.expanded_at.is_(None), jobs.c.start_at <= now)
+    query = select(jobs.c.id).where(*waiting)
+    urgent = query.where(jobs.c.lane == URGENT).order_by(jobs.c.id).limit(limit)
+    others = query.where(jobs.c.lane != URGENT).order_by(jobs.c.cursor, jobs.c.id).limit(1)
+    return [*tx.scalars(urgent), *tx.scalars(others)]
 
 
 def lock_for_expansion(tx: Transaction, job_id: int) -> Job | None:
@@ -147,6 +149,12 @@ def rejects(tx: Transaction, job_id: int, limit: int = 1000) -> Sequence[Record]
     return tx.execute(query.limit(limit)).all()
 
 
+def reject_of(tx: Transaction, job_id: int, external_id: str) -> str | None:
+    """Why somebody whom the job named could not enter."""
+    mine = (job_rejects.c.job_id == job_id, job_rejects.c.external_id == external_id)
+    return tx.scalar(select(job_rejects.c.reason).where(*mine).limit(1))
+
+
 def reject_counts(tx: Transaction, job_id: int) -> dict[str, int]:
     query = select(job_rejects.c.reason, func.count()).where(job_rejects.c.job_id == job_id)
     return {reason: count for reason, count in tx.execute(query.group_by(job_rejects.c.reason))}  # noqa: C416
@@ -159,11 +167,18 @@ def set_state(tx: Transaction, job_id: int, state: State, now: datetime, *, sour
     return moved.rowcount == 1
 
 
-def finish(tx: Transaction, now: datetime) -> int:
-    """Let every expanded job without an active entry be done. Returns how many."""
+def finish(tx: Transaction, now: datetime) -> list[int]:
+    """Let every expanded job without an active entry be done. Returns their ids."""
     active = select(entries.c.job_id).where(entries.c.job_id == jobs.c.id, entries.c.ended.is_(None)).exists()
     over = update(jobs).where(jobs.c.state == "running", jobs.c.expanded_at.is_not(None), ~active)
-    return tx.execute(over.values(state="done", ended_at=now)).rowcount
+    return list(tx.scalars(over.values(state="done", ended_at=now).returning(jobs.c.id)))
+
+
+def reopen(tx: Transaction, ids: Collection[int]) -> None:
+    """Let jobs that were done run again: one of their entries goes on."""
+    if ids:
+        done = (jobs.c.id.in_(list(ids)), jobs.c.state == "done")
+        tx.execute(update(jobs).where(*done).values(state="running", ended_at=None))
 
 
 def cancelled_with_entries(tx: Transaction) -> list[int]:
@@ -188,7 +203,7 @@ def _job(row: Record) -> Job:
         public_id=row.public_id,
         client=row.client,
         state=row.state,
-        lane=row.lane,
+        lane=lane_of(row.lane, row.id),
         spec=_spec(bytes(row.spec)),
         offer_id=row.offer_id,
         offer=None if row.offer is None else _offer(bytes(row.offer)),

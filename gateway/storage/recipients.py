@@ -5,14 +5,14 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import BigInteger, Executable, Text, bindparam, delete, select, update
 
 from gateway.domain.address import PlaceToReach
 from gateway.domain.recipient import Profile
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Values, insert_into, insert_rows, table_of
-from gateway.storage.tables import addresses, recipients, suppressions
+from gateway.storage.tables import addresses, recipient_aliases, recipients, suppressions
 from gateway.storage.types import Record
 
 
@@ -22,19 +22,54 @@ class Prepared(Struct, frozen=True, kw_only=True):
     external_id: str
     profile: Profile
     places: tuple[tuple[PlaceToReach, str], ...]
+    zones: tuple[str, ...] = ()
+    """Where the person may live (`domain.zones`)."""
+    jurisdiction: str | None = None
+    """The country whose rules protect the person."""
 
 
 def ids_of(tx: Transaction, external_ids: Sequence[str]) -> dict[str, int]:
-    """Internal ids by external id, of those that exist."""
+    """Internal ids by external id, of those that exist; two ids of records that were merged have the same."""
     wanted = table_of(tx, "wanted", {"external_id": Text()}, [(each,) for each in external_ids])
     query = select(recipients.c.external_id, recipients.c.id).join(
         wanted, recipients.c.external_id == wanted.c.external_id
     )
-    return {row.external_id: row.id for row in tx.execute(query)}
+    found = {row.external_id: row.id for row in tx.execute(query)}
+    unknown = [each for each in external_ids if each not in found]
+    return found | {alias: id for alias, (id, _) in _aliases(tx, unknown).items()} if unknown else found
+
+
+def _aliases(tx: Transaction, external_ids: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Internal and external id of the people whom these ids of merged records lead to."""
+    wanted = table_of(tx, "wanted", {"external_id": Text()}, [(each,) for each in external_ids])
+    query = (
+        select(recipient_aliases.c.external_id, recipients.c.id, recipients.c.external_id.label("own"))
+        .join(wanted, recipient_aliases.c.external_id == wanted.c.external_id)
+        .join(recipients, recipients.c.id == recipient_aliases.c.recipient_id)
+    )
+    return {row.external_id: (row.id, row.own) for row in tx.execute(query)}
 
 
 def get(tx: Transaction, external_id: str) -> Record | None:
-    return tx.execute(select(recipients).where(recipients.c.external_id == external_id)).one_or_none()
+    """The person with this external id, or with the record of this id merged into their own."""
+    found = tx.execute(select(recipients).where(recipients.c.external_id == external_id)).one_or_none()
+    if found is not None:
+        return found
+    merged = select(recipient_aliases.c.recipient_id).where(recipient_aliases.c.external_id == external_id)
+    return tx.execute(select(recipients).where(recipients.c.id == merged.scalar_subquery())).one_or_none()
+
+
+def under_own_ids(tx: Transaction, page: Sequence[Prepared]) -> list[Prepared]:
+    """The same people, under the ids of the records that theirs were merged into."""
+    aliases = _aliases(tx, [each.external_id for each in page]) if page else {}
+    if not aliases:
+        return list(page)
+    own = {alias: own for alias, (_, own) in aliases.items()}
+    return [structs.replace(each, external_id=own.get(each.external_id, each.external_id)) for each in page]
+
+
+def by_id(tx: Transaction, recipient_id: int) -> Record | None:
+    return tx.execute(select(recipients).where(recipients.c.id == recipient_id)).one_or_none()
 
 
 def addresses_of(tx: Transaction, recipient_id: int) -> Sequence[Record]:
@@ -65,12 +100,15 @@ def put(tx: Transaction, page: Sequence[Prepared], now: datetime) -> dict[str, i
     if not page:
         return {}
     statement = insert_into(tx, recipients).returning(recipients.c.external_id, recipients.c.id)
-    replaced = {name: statement.excluded[name] for name in ("name", "locale", "time_zone", "country", "attributes")}
+    replaced = {name: statement.excluded[name] for name in _PROFILE}
     statement = statement.on_conflict_do_update(index_elements=["external_id"], set_=replaced | {"updated_at": now})
     rows = [_row(each, now) for each in sorted(page, key=lambda each: each.external_id)]
     ids = {row.external_id: row.id for row in tx.execute(statement, rows)}
     _put_addresses(tx, page, ids, now)
     return ids
+
+
+_PROFILE: Final = ("name", "locale", "time_zone", "zones", "country", "jurisdiction", "attributes")
 
 
 def _row(each: Prepared, now: datetime) -> dict[str, Any]:
@@ -80,7 +118,9 @@ def _row(each: Prepared, now: datetime) -> dict[str, Any]:
         "name": profile.name,
         "locale": profile.locale,
         "time_zone": profile.time_zone,
+        "zones": ",".join(each.zones) or None,
         "country": profile.country,
+        "jurisdiction": each.jurisdiction,
         "attributes": profile.attributes,
         "created_at": now,
         "updated_at": now,
@@ -120,6 +160,13 @@ def _put_addresses(tx: Transaction, page: Sequence[Prepared], ids: dict[str, int
 
 def _is_primary(each: Prepared, place: PlaceToReach) -> bool:
     return next(first for first, _ in each.places if first.kind == place.kind) is place
+
+
+def bury(tx: Transaction, recipient_id: int, tombstone: str, now: datetime) -> None:
+    """The record says nothing any more, under an external id that says nothing either. Its internal id stays."""
+    blank = dict.fromkeys(("locale", "time_zone", "zones", "country", "jurisdiction"))
+    mine = update(recipients).where(recipients.c.id == recipient_id)
+    tx.execute(mine.values(external_id=tombstone, name="", attributes={}, updated_at=now, erased_at=now, **blank))
 
 
 def profiles(tx: Transaction, ids: Sequence[int]) -> dict[int, Record]:

@@ -58,7 +58,12 @@ def _steps(heads: tuple[str, ...], context: MigrationContext) -> list[MigrationS
 def version(db: Database) -> str | None:
     """The revision that the database is at; None for one without our schema."""
     with db.snapshot() as tx:
-        return MigrationContext.configure(tx).get_current_revision()
+        return revision(tx)
+
+
+def revision(tx: Transaction) -> str | None:
+    """As `version`, within a transaction."""
+    return MigrationContext.configure(tx).get_current_revision()
 
 
 def head() -> str:

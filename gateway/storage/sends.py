@@ -24,16 +24,14 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.domain.lanes import LANES, in_turn
 from gateway.domain.states import MOVES, State
 from gateway.domain.words import SHARDS, EntryKey, SendKey, shard_of
+from gateway.storage import doubts
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Columns, Values, insert_rows, table_of
 from gateway.storage.tables import entries, sends
 from gateway.storage.types import Instant, Record
-
-URGENT: Final = 0
-BULK: Final = 1
-LANES: Final = (URGENT, BULK)
 
 _KEY: Final[Columns] = {
     "job_id": BigInteger(),
@@ -130,7 +128,11 @@ def move(tx: Transaction, moves: Sequence[Move], now: datetime, *, held_by: int 
     given = _MOVES.given(tx, [(*row.key, *row[1:]) for row in moves]) | {"now": now}
     if held_by is not None:
         given["holder"] = held_by
-    return {SendKey(*row) for row in tx.execute(_move(tx.dialect.name, held_by is not None), given).all()}
+    # Read before it is overwritten: not before then can they have gone out.
+    doubtful = get(tx, [move.key for move in moves if move.then is State.IN_DOUBT])
+    moved = {SendKey(*row) for row in tx.execute(_move(tx.dialect.name, held_by is not None), given).all()}
+    doubts.add(tx, {key: row.changed_at for key, row in doubtful.items() if key in moved}, now)
+    return moved
 
 
 @cache
@@ -175,11 +177,14 @@ def _start(dialect: str) -> Executable:
     return change.values(state=State.SENDING, changed_at=_NOW).returning(*_key_columns())
 
 
-def heads(tx: Transaction, channel: str, now: datetime) -> list[tuple[int, int]]:
+def heads(tx: Transaction, channel: str, now: datetime, turn: int = 0) -> list[tuple[int, int]]:
     """(lane, shard) with something due on the channel, in the order to serve them: one look at each head."""
     given = _PLACES.given(tx, [(lane, shard) for lane in LANES for shard in range(SHARDS)])
-    found = tx.execute(_heads(tx.dialect.name), given | {"channel": channel, "now": now})
-    return [(lane, shard) for lane, shard in found]
+    found = [
+        (row.lane, row.shard) for row in tx.execute(_heads(tx.dialect.name), given | {"channel": channel, "now": now})
+    ]
+    # Within a lane they come with the longest wait first; that order stays.
+    return sorted(found, key=lambda place: in_turn(place[0], turn))
 
 
 _PLACES: Final = Values("place", {"lane": SmallInteger(), "shard": SmallInteger()})
@@ -202,7 +207,7 @@ def _heads(dialect: str) -> Executable:
     )
     found = select(numbers.c.lane, numbers.c.shard, head.label("due_at")).subquery("found")
     query = select(found.c.lane, found.c.shard).where(found.c.due_at <= _NOW)
-    return query.order_by(found.c.lane, found.c.due_at)
+    return query.order_by(found.c.due_at)
 
 
 def due(tx: Transaction, channel: str, lane: int, shard: int, now: datetime, limit: int) -> Sequence[Record]:
@@ -242,10 +247,10 @@ def _get(dialect: str) -> Executable:
     return query
 
 
-def of_entries(tx: Transaction, keys: Sequence[EntryKey], states: Collection[State]) -> Sequence[Record]:
-    """The sends of these entries that are in one of the states."""
+def of_entries(tx: Transaction, keys: Sequence[EntryKey], states: Collection[State] | None) -> Sequence[Record]:
+    """The sends of these entries, step by step; where `states` are named, those that are in one of them."""
     found = tx.execute(_of_entries(tx.dialect.name), _ENTRIES.given(tx, keys))
-    return [row for row in found if row.state in states]
+    return sorted((row for row in found if states is None or row.state in states), key=lambda row: row.step)
 
 
 _ENTRIES: Final = Values("asked", {name: _KEY[name] for name in ("job_id", "recipient_id", "run")})

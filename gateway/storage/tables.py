@@ -5,7 +5,8 @@ No index holds `sends.state`: start and record change only the state, and Postgr
 in place (HOT). `due_at` is NULL from the claim on, `cap_at` NULL where no slot is held.
 
 Ids that outlive their rows (in fencing tokens, attempts and messages already sent) are never given
-out again: SQLite promises that only where it is told to (AUTOINCREMENT).
+out again: SQLite promises that only where it is told to (AUTOINCREMENT). A restored backup skips those
+that were given out after it was made.
 """
 
 from typing import Final
@@ -47,10 +48,12 @@ recipients: Final = Table(
     Column("time_zone", Text),
     Column("zones", Text),
     Column("country", Text),
+    Column("jurisdiction", Text),
     Column("attributes", Json, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("erased_at", Instant),
+    sqlite_autoincrement=True,
 )
 
 # Ids of people who were merged into another: whoever still writes to the old id means the other.
@@ -63,6 +66,19 @@ recipient_aliases: Final = Table(
     PrimaryKeyConstraint("external_id"),
     sqlite_with_rowid=False,
 )
+Index("ix_recipient_aliases_recipient", recipient_aliases.c.recipient_id)
+
+# What was sent before a merge still names people by the id of that day: where its rows are now. A run of
+# the old id is that many runs later under the new one.
+recipient_merges: Final = Table(
+    "recipient_merges",
+    metadata,
+    Column("old_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("recipient_id", BigInteger, ForeignKey("recipients.id"), nullable=False),
+    Column("runs", SmallInteger, nullable=False),
+    Column("merged_at", Instant, nullable=False),
+)
+Index("ix_recipient_merges_recipient", recipient_merges.c.recipient_id)
 
 # What people ask of us besides consent: a pause, and a cap of their own.
 preferences: Final = Table(
@@ -115,6 +131,7 @@ consents: Final = Table(
     Column("text_version", Text),
     Column("evidence", Json, nullable=False),
     Column("actor", Text, nullable=False),
+    sqlite_autoincrement=True,
 )
 Index("ix_consents_recipient", consents.c.recipient_id, consents.c.at)
 
@@ -161,7 +178,7 @@ screenings: Final = Table(
     Column("is_listed", Boolean, nullable=False),
     Column("screened_at", Instant, nullable=False),
     Column("valid_until", Instant, nullable=False),
-    PrimaryKeyConstraint("register", "kind", "hash"),
+    PrimaryKeyConstraint("kind", "hash", "register"),
     sqlite_with_rowid=False,
 )
 
@@ -226,6 +243,7 @@ jobs: Final = Table(
     Column("start_at", Instant, nullable=False),
     Column("expanded_at", Instant),
     Column("ended_at", Instant),
+    sqlite_autoincrement=True,
 )
 Index("ix_jobs_state", jobs.c.state, jobs.c.start_at)
 
@@ -259,6 +277,7 @@ entries: Final = Table(
     Column("shard", SmallInteger, nullable=False),
     Column("step", SmallInteger, nullable=False),
     Column("route", SmallInteger, nullable=False),
+    Column("next_step", SmallInteger),
     Column("arm", Text, nullable=False),
     Column("ended", Text),
     Column("variables", Json),
@@ -345,6 +364,7 @@ doubts: Final = Table(
     Column("step", SmallInteger, nullable=False),
     Column("channel", Text, nullable=False),
     Column("since", Instant, nullable=False),
+    Column("machine_since", Instant, nullable=False),
     Column("ask_at", Instant),
     Column("asked", SmallInteger, nullable=False),
     Column("alerted_at", Instant),
@@ -396,6 +416,12 @@ events: Final = Table(
 )
 Index("ix_events_recipient", events.c.recipient_id, events.c.at)
 Index("ix_events_job", events.c.job_id, events.c.type)
+Index(
+    "ix_events_yielded",
+    events.c.at,
+    sqlite_where=events.c.type == "yielded",
+    postgresql_where=events.c.type == "yielded",
+)
 Index(
     "uq_events_dedupe",
     events.c.dedupe_key,
@@ -518,6 +544,7 @@ api_keys: Final = Table(
 )
 
 # `held_by` says who paused a channel: a person, a fault, or a restored backup. Faults are asked again at `check_at`.
+# `trying` is there while a channel rests after its faults: 0, or the claim whose one message tries it out.
 channel_states: Final = Table(
     "channel_states",
     metadata,
@@ -529,6 +556,7 @@ channel_states: Final = Table(
     Column("check_at", Instant),
     Column("checks", SmallInteger, nullable=False, server_default=text("0")),
     Column("faults", SmallInteger, nullable=False, server_default=text("0")),
+    Column("trying", BigInteger),
 )
 
 # The pace of a job or a channel, shared by all processes: when the next message would conform (GCRA).
@@ -577,15 +605,17 @@ endpoints: Final = Table(
     Column("public_id", Text, nullable=False, unique=True),
     Column("client", Text, nullable=False),
     Column("url", Text, nullable=False),
+    Column("description", Text, nullable=False),
     Column("types", Json, nullable=False),
     Column("secrets", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
     Column("reason", Text),
     Column("created_at", Instant, nullable=False),
     Column("failing_since", Instant),
+    Column("rest_until", Instant),
 )
 
-# `due_at` is NULL for what needs no further try.
+# `body` names by internal ids: who is erased is erased here too. `due_at` is NULL for what needs no further try.
 notices: Final = Table(
     "notices",
     metadata,
@@ -606,10 +636,12 @@ notices: Final = Table(
 )
 Index(
     "ix_notices_due",
+    notices.c.endpoint_id,
     notices.c.due_at,
     sqlite_where=notices.c.due_at.is_not(None),
     postgresql_where=notices.c.due_at.is_not(None),
 )
+Index("ix_notices_endpoint", notices.c.endpoint_id, notices.c.id)
 
 leases: Final = Table(
     "leases",

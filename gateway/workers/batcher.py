@@ -30,7 +30,7 @@ _PAGE: Final = 500
 async def gather(crew: Crew, channel: str) -> int:
     """Put what is due on a batched channel into the open batches of its jobs."""
     found = 0
-    for place in await crew.db.read(places_due, channel):
+    for place in await crew.db.read(places_due, crew.installation, channel):
         taken = await crew.db.write(
             claim,
             crew.installation,

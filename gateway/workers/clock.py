@@ -13,9 +13,12 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from gateway.services import control, housekeeping, track
+from gateway.services import control, doubt, housekeeping, privacy, registers, throttle, track
 from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
+from gateway.workers.doubts import see_to_doubts
+from gateway.workers.loop import Patience
+from gateway.workers.notifier import forget_notices
 from gateway.workers.reaper import take_back_claims
 
 log: Any = structlog.get_logger()
@@ -34,6 +37,12 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
         ("finish", crew.settings.poll_s, lambda: crew.db.write(control.finish)),
         ("match", 30.0, lambda: crew.db.write(track.match_left_behind, crew.installation)),
         ("forget", 3600.0, lambda: crew.db.write(housekeeping.forget_answers)),
+        ("sweep-people", 3600.0, lambda: crew.db.write(privacy.sweep)),
+        ("doubts", 30.0, lambda: see_to_doubts(crew)),
+        ("forget-notices", 3600.0, lambda: forget_notices(crew)),
+        ("forget-doubts", 3600.0, lambda: crew.db.write(doubt.forget)),
+        ("forget-paces", 3600.0, lambda: crew.db.write(throttle.forget)),
+        ("forget-screenings", 3600.0, lambda: crew.db.write(registers.forget)),
     )
     for name, seconds, duty in duties:
         scheduler.add_job(
@@ -66,6 +75,7 @@ def _leading(
     crew: Crew, name: str, duty: Callable[[], Awaitable[object]], ticking: set[asyncio.Task[Any]]
 ) -> Callable[[], Awaitable[None]]:
     """The duty, for the scheduler to call; `ticking` holds the calls that are under way."""
+    patience = Patience(name)
 
     async def tick() -> None:
         task = asyncio.current_task()
@@ -76,6 +86,12 @@ def _leading(
             if await crew.db.write(housekeeping.take_lead, _LEADER, crew.name, _LEASE):
                 await duty()
         except Exception as error:
-            log.error("clock.failed", duty=name, error=type(error).__name__)
+            crew.meters.failed(name, error)
+            if isinstance(error, Unavailable):
+                patience.waits(error)
+            else:
+                log.error("clock.failed", duty=name, error=type(error).__name__)
+        else:
+            patience.goes_on()
 
     return tick

@@ -4,11 +4,12 @@ import os
 import socket
 from datetime import UTC, datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from gateway.registry import Registry
 from gateway.rendering import RenderPool
 from gateway.services.installation import Installation
+from gateway.services.meters import Meters
 from gateway.settings import Worker
 from gateway.storage.database import Database
 
@@ -36,6 +37,7 @@ class Crew(Struct, frozen=True, kw_only=True):
     pool: RenderPool
     settings: Worker
     time: BusinessTime
+    meters: Meters = field(default_factory=Meters)
 
     @property
     def lease(self) -> timedelta:

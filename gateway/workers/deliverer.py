@@ -16,13 +16,14 @@ import structlog
 from gateway.contract import ChannelMisconfigured, Outbound, Outcome, RateLimited
 from gateway.domain.words import SendKey
 from gateway.rendering import RenderBatch, Rendered
-from gateway.services import compose, record
+from gateway.services import compose, reap, record
+from gateway.services.channels import is_tried_out
 from gateway.services.claim import Claim, claim, places_due
 from gateway.services.compose import Draft
 from gateway.services.record import Answered
 from gateway.storage.database import Transaction, Unavailable
 from gateway.workers.crew import Crew
-from gateway.workers.loop import keep_working
+from gateway.workers.loop import Patience, keep_working
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,10 +60,17 @@ class Deliverer:
         self._ready: asyncio.Queue[Prepared] = asyncio.Queue(1)
         self._stopping = asyncio.Event()
         self._is_out_of_time = False
+        self._held: set[int] = set()
+        self._turn = 0
 
     async def claim_and_render(self) -> int:
         """Take what is due and make its messages. Returns how many sends were looked at."""
-        places = await self._crew.db.read(places_due, self._channel)
+        self._turn += 1
+        places = await self._crew.db.read(places_due, self._crew.installation, self._channel, self._turn)
+        if not places:
+            return 0
+        # A channel that has rested is tried out with one message.
+        limit = 1 if await self._crew.db.read(is_tried_out, self._channel) else self._limit
         found = 0
         for place in places:
             taken = await self._crew.db.write(
@@ -72,9 +80,11 @@ class Deliverer:
                 place,
                 worker=self._crew.name,
                 lease=self._crew.lease,
-                limit=self._limit,
+                limit=limit,
             )
             if isinstance(taken, Claim):
+                self._held.add(taken.id)
+                self._crew.meters.claimed(self._channel, len(taken.members))
                 await self._ready.put(await self._prepare(taken))
                 return found + len(taken.members)
             found += taken or 0
@@ -96,6 +106,17 @@ class Deliverer:
     def hurry(self) -> None:
         """Wait for the database no longer: what cannot be written at once is left to the lease."""
         self._is_out_of_time = True
+
+    async def keep_leases(self) -> None:
+        """Prolong the leases of what is held here, for as long as the loop runs that all of this runs in.
+
+        A channel that blocks the loop loses them when it does so for longer than two thirds of a lease.
+        """
+        while True:
+            await asyncio.sleep(self._crew.settings.lease_s / 3)
+            if self._held:
+                with contextlib.suppress(Unavailable):
+                    await self._crew.db.write_urgently(reap.prolong, list(self._held), self._crew.lease)
 
     async def put_back(self) -> None:
         """Return claims that were prepared and never begun."""
@@ -176,31 +197,43 @@ class Deliverer:
     async def _channel_send(self, messages: Sequence[Outbound]) -> AsyncGenerator[Outcome, None]:
         """One call of the channel; more where a single send has more messages than a window may hold."""
         channel, most = self._crew.registry.ready[self._channel].channel, self._capabilities.window
+        meters, began_s = self._crew.meters, time.monotonic()
         for start in range(0, len(messages), most):
             async with contextlib.aclosing(channel.send(messages[start : start + most])) as outcomes:
                 async for outcome in outcomes:
+                    meters.outcome(self._channel, record.outcome_word(outcome))
                     yield outcome
+        meters.handed_over(self._channel, time.monotonic() - began_s)
 
     async def _record(self, taken: Claim, answered: Sequence[Answered], following: Sequence[SendKey]) -> set[SendKey]:
-        return await self._patiently(
+        began_s = time.monotonic()
+        started = await self._patiently(
             record.record, self._crew.installation, taken, answered, following, self._crew.lease
         )
+        self._crew.meters.recorded(self._channel, time.monotonic() - began_s)
+        return started
 
     async def _close(self, taken: Claim) -> None:
         """End a claim. Out of time and without a database, its lease will."""
-        with contextlib.suppress(Unavailable):
-            await self._patiently(record.close, taken)
+        try:
+            with contextlib.suppress(Unavailable):
+                await self._patiently(record.close, taken)
+        finally:
+            # What it leaves behind without an outcome is settled when its lease ends.
+            self._held.discard(taken.id)
 
     async def _patiently(self, write: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write what must not be forgotten: while the database is away, again and again, as long as there is time."""
-        pause_s = 0.1
+        pause_s, patience = 0.1, Patience(f"record:{self._channel}")
         while True:
             try:
-                return await self._crew.db.write(write, *args, **kwargs)
+                done = await self._crew.db.write(write, *args, **kwargs)
+                patience.goes_on()
+                return done
             except Unavailable as error:
                 if self._is_out_of_time:
                     raise
-                log.warning("record.waits", channel=self._channel, error=type(error).__name__)
+                patience.waits(error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 5.0)
 
@@ -309,9 +342,15 @@ async def run_deliverer(crew: Crew, channel: str, stop: asyncio.Event) -> None:
     deliverer = Deliverer(crew, channel)
     poll_s = crew.settings.poll_s
     loops = [
-        asyncio.create_task(keep_working(f"claims:{channel}", deliverer.claim_and_render, poll_s=poll_s, stop=stop)),
-        asyncio.create_task(keep_working(f"delivery:{channel}", deliverer.deliver, poll_s=0.0, stop=stop)),
+        asyncio.create_task(
+            keep_working(name, work, poll_s=pause_s, stop=stop, meters=crew.meters),
+        )
+        for name, work, pause_s in (
+            (f"claims:{channel}", deliverer.claim_and_render, poll_s),
+            (f"delivery:{channel}", deliverer.deliver, 0.0),
+        )
     ]
+    heart = asyncio.create_task(deliverer.keep_leases())
     try:
         await stop.wait()
         deliverer.stop()
@@ -322,6 +361,6 @@ async def run_deliverer(crew: Crew, channel: str, stop: asyncio.Event) -> None:
     finally:
         # They must not outlive the database and the channels that they work with.
         deliverer.hurry()
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        for task in (*loops, heart):
+            task.cancel()
+        await asyncio.gather(*loops, heart, return_exceptions=True)

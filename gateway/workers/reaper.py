@@ -15,6 +15,7 @@ async def take_back_claims(crew: Crew) -> int:
     taken = 0
     for claim_id, shard in await crew.db.read(reap.run_out):
         sends = await crew.db.write(reap.take_back, crew.installation, claim_id, shard)
+        crew.meters.took_back(sends)
         log.warning("claim.taken_back", claim=claim_id, sends=sends)
         taken += sends
     return taken

@@ -7,12 +7,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import IO
 
 import httpx
 
 from gateway.settings import write_starter
 
-_STARTING_S = 30.0
+_STARTING_S = 90.0
 
 
 class Installation:
@@ -22,7 +23,7 @@ class Installation:
         self.folder = folder
         self.config = folder / "config"
         self.url = f"http://127.0.0.1:{port}"
-        self._environ = os.environ | {"RISVEGLIO_DATABASE_URL": database_url, "RISVEGLIO_PORT": str(port)}
+        self.environ = os.environ | {"RISVEGLIO_DATABASE_URL": database_url, "RISVEGLIO_PORT": str(port)}
         self._processes: list[asyncio.subprocess.Process] = []
         write_starter(self.config)
 
@@ -37,15 +38,19 @@ class Installation:
         """A process of the gateway, at work; its log goes to `<folder>/<command>-<n>.log`."""
         log = self.folder / f"{command[0]}-{len(self._processes)}.log"
         with log.open("wb") as sink:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "gateway", *command, "--config", str(self.config), env=self._environ, stderr=sink
-            )
+            process = await self.spawn(*command, log=sink)
         self._processes.append(process)
         async with asyncio.timeout(_STARTING_S):
             while "gateway.started" not in log.read_text():
                 assert process.returncode is None, log.read_text()
                 await asyncio.sleep(0.05)
         return process
+
+    async def spawn(self, *command: str, log: IO[bytes]) -> asyncio.subprocess.Process:
+        """A process of the gateway that has just been started. It is the caller's to end."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", *command, "--config", str(self.config), env=self.environ, stderr=log
+        )
 
     async def run(self, *command: str) -> str:
         """The output of a command that ends, and must succeed."""
@@ -56,7 +61,7 @@ class Installation:
             *command,
             "--config",
             str(self.config),
-            env=self._environ,
+            env=self.environ,
             stdout=asyncio.subprocess.PIPE,
         )
         output, _ = await process.communicate()

@@ -17,6 +17,7 @@ from gateway.contract import (
     BadWebhook,
     Capabilities,
     EventType,
+    Failure,
     OneByOne,
     Outbound,
     Outcome,
@@ -158,16 +159,16 @@ class House:
             for job_id in expand.due_jobs(tx):
                 expand.expand_page(tx, self.installation, job_id, 1000)
 
-    def send_all(self) -> list[Outbound]:
-        """What a worker would do: claim everything due on `email`, and have it accepted."""
+    def send_all(self, failure: Failure | None = None) -> list[Outbound]:
+        """What a worker would do: claim everything due on `email`, and have it accepted, or let it fail."""
         sent: list[Outbound] = []
         with self.db.snapshot() as tx:
-            places = claim.places_due(tx, "email")
+            places = claim.places_due(tx, self.installation, "email")
         for place in places:
-            sent += self._send(place)
+            sent += self._send(place, failure)
         return sent
 
-    def _send(self, place: tuple[int, int]) -> Sequence[Outbound]:
+    def _send(self, place: tuple[int, int], failure: Failure | None) -> Sequence[Outbound]:
         lease = timedelta(seconds=60)
         with self.db.transaction() as tx:
             taken = claim.claim(tx, self.installation, "email", place, worker="w", lease=lease, limit=200)
@@ -180,7 +181,8 @@ class House:
             for draft in drafts.drafts:
                 [message] = compose.outbounds(self.installation, "email", draft, "en", {"subject": "x", "text": "y"})
                 sent.append(message)
-                outcome = Outcome.accepted(message, f"provider-{message.recipient_id}")
+                accepted = Outcome.accepted(message, f"provider-{message.recipient_id}")
+                outcome = Outcome.failed(message, failure) if failure else accepted
                 answered.append(record.Answered(key=draft.key, outcomes=((draft.addresses[0][0], outcome),)))
             record.record(tx, self.installation, taken, answered, [], lease)
             record.close(tx, taken)

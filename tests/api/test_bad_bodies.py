@@ -13,11 +13,15 @@ BODIES = {
     "preview": ("POST", "/v1/jobs:preview"),
     "recipient": ("PUT", "/v1/recipients/c-1"),
     "consent": ("POST", "/v1/consents"),
+    "request": ("POST", "/v1/consents:request"),
+    "preferences": ("PUT", "/v1/recipients/c-1/preferences"),
     "activity": ("POST", "/v1/activities"),
     "offer": ("PUT", "/v1/offers/w15"),
     "validate": ("POST", "/v1/coupons:validate"),
     "redeem": ("POST", "/v1/coupons:redeem"),
     "hand-over": ("POST", "/v1/batches/bat_none:hand-over"),
+    "webhook": ("POST", "/v1/webhooks"),
+    "redeliver": ("POST", "/v1/webhooks/ep_none:redeliver-failed"),
 }
 
 

@@ -18,7 +18,7 @@ def gather(house: House) -> None:
         house.add_people(id, consents=(), addresses=[{"kind": "postal", "data": PLACE}])
     house.accept(steps=[LETTER])
     with house.db.snapshot() as tx:
-        places = claim.places_due(tx, "postal")
+        places = claim.places_due(tx, house.installation, "postal")
     for place in places:
         with house.db.transaction() as tx:
             claim.claim(tx, house.installation, "postal", place, worker="w", lease=timedelta(seconds=60), limit=10)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.storage import recipients
+from gateway.storage import audit, recipients
 from gateway.storage.database import Transaction
 from tests.api.house import House
 
@@ -112,3 +112,25 @@ async def test_lines_beyond_any_size_of_a_body_are_written_while_they_come(small
         answer: httpx.Response = await client.post("/v1/recipients:bulk", content=body(), headers=NDJSON, timeout=60)
     assert answer.json()["written"] == 7000
     assert seen == [1000] * 7
+
+
+async def test_a_sheet_is_taken_in_and_its_faults_are_told_by_column(house: House) -> None:
+    sheet = "id;name;email\r\nc-1;Żaneta;c1@example.com\r\nc-2;Ян;nowhere\r\n" + "".join(
+        f"n-{n};Ελένη;\r\n" for n in range(1500)
+    )
+    async with house.client("recipients:write", "audit:read", name="crm") as client:
+        headers = {"Content-Type": "text/csv; charset=utf-8"}
+        answer = await client.post("/v1/recipients:bulk", content=in_pieces(sheet.encode(), 999), headers=headers)
+    told = answer.json()
+    assert (told["received"], told["written"], told["more_errors"]) == (1502, 1501, 0)
+    assert [(each["line"], each["pointer"]) for each in told["errors"]] == [(3, "email")]
+    with house.db.snapshot() as tx:
+        rows = [(row.actor, row.detail["written"]) for row in reversed(audit.page(tx, None, 10, "recipients"))]
+    assert rows == [("crm", 999), ("crm", 502)]
+
+
+@pytest.mark.parametrize("body", [b"", b"nome\nc-1\n", "id,name\n".encode("utf-16")])
+async def test_a_sheet_without_a_header_that_makes_sense_is_refused(small_house: House, body: bytes) -> None:
+    async with small_house.client("recipients:write") as client:
+        answer = await client.post("/v1/recipients:bulk", content=body, headers={"Content-Type": "text/csv"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "")

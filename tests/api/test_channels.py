@@ -1,5 +1,9 @@
 """Channels over HTTP."""
 
+from datetime import datetime
+
+from gateway.contract import ChannelMisconfigured, OutcomeUnknown
+from gateway.storage import audit
 from tests.api.house import House
 
 
@@ -14,6 +18,9 @@ async def test_channels_are_listed_with_what_keeps_them_from_sending(house: Hous
         "sms": "broken",
     }
     assert by_kind["email"]["reason"] == "paused by shop"
+    assert by_kind["email"]["held_by"] == "person"
+    assert by_kind["email"].get("check_at") is None
+    assert by_kind["postal"]["capabilities"]["reconciles"] is False
     assert by_kind["sms"]["reason"] == "config/channels.toml: no token"
     assert by_kind["postal"]["capabilities"]["batched"] is True
     assert set(by_kind["email"]["capabilities"]["parts"]) == {"subject", "text"}
@@ -36,3 +43,34 @@ async def test_a_broken_channel_cannot_be_resumed_and_an_unknown_one_not_found(s
             assert broken.status_code == 409
             assert "no token" in broken.json()["detail"]
             assert (await client.post(f"/v1/channels/fax:{verb}")).status_code == 404
+
+
+async def test_a_channel_that_a_fault_has_paused_says_when_it_is_asked_again(house: House) -> None:
+    house.add_people("c-1")
+    house.accept()
+    house.send_all(ChannelMisconfigured("auth", "the password has expired"))
+    async with house.client("channels:read") as client:
+        [email] = [each for each in (await client.get("/v1/channels")).json()["channels"] if each["kind"] == "email"]
+    assert (email["state"], email["held_by"], email["reason"]) == ("paused", "fault", "auth: the password has expired")
+    assert datetime.fromisoformat(email["check_at"]) > datetime.fromisoformat(email["paused_at"])
+
+
+async def test_a_channel_that_rests_says_so_and_until_when(house: House) -> None:
+    house.add_people(*(f"c-{n}" for n in range(20)))
+    house.accept()
+    house.send_all(OutcomeUnknown("timeout"))
+    async with house.client("channels:read", "channels:write") as client:
+        [email] = [each for each in (await client.get("/v1/channels")).json()["channels"] if each["kind"] == "email"]
+        assert (email["state"], email["faults"]) == ("resting", 20)
+        assert email["paced_until"] is not None
+        assert (await client.post("/v1/channels/email:resume")).json()["state"] == "ready"
+
+
+async def test_who_paused_and_resumed_is_on_record(house: House) -> None:
+    async with house.client("channels:write", name="till") as client:
+        await client.post("/v1/channels/email:pause")
+        await client.post("/v1/channels/email:pause")
+        await client.post("/v1/channels/email:resume")
+    with house.db.snapshot() as tx:
+        rows = [(row.actor, row.action, row.subject) for row in audit.page(tx, None, 10, "channel:email")]
+    assert rows == [("till", "channel.resumed", "channel:email"), ("till", "channel.paused", "channel:email")]

@@ -1,6 +1,7 @@
 """Jobs over HTTP, on both engines."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -277,3 +278,35 @@ async def test_a_report_comes_as_json_and_as_csv(house: House) -> None:
     assert by_header.headers["content-type"] == "text/csv; charset=utf-8"
     assert by_header.content == by_query.content
     assert wrong.status_code == 400
+
+
+async def test_a_report_tells_what_the_job_brought_against_its_holdout(house: House) -> None:
+    house.add_people(*[f"c-{number}" for number in range(40)])
+    house.accept(holdout=0.5, goal={"activity": "visit", "within": "P2D"})
+    house.send_all()
+    async with house.client("jobs:read") as client:
+        job = (await client.get("/v1/jobs/job_a")).json()
+        early = (await client.get("/v1/jobs/job_a/report")).json()
+        house.set_clock(NOW + timedelta(days=3))
+        late = (await client.get("/v1/jobs/job_a/report")).json()
+        table = (await client.get("/v1/jobs/job_a/report?format=csv")).text
+    assert (job["holdout"], job["goal"]) == (0.5, {"activity": "visit", "within": "P2D"})
+    [waiting], [over] = early["lift"]["comparisons"], late["lift"]["comparisons"]
+    assert waiting["lift"] is None
+    assert waiting["holdout"]["still_open"] == over["holdout"]["people"] > 0
+    assert late["lift"]["test"]["people"] + over["holdout"]["people"] == 40
+    assert (over["against"], over["lift"]["verdict"]) == ("holdout", "too_few_to_say")
+    assert over["lift"]["absolute"]["value"] == 0.0
+    assert over["lift"]["relative"] == {"value": None, "low": -1.0, "high": None}
+    assert late["no_lift"] is None
+    assert "job_a,lift,,,relative_high,holdout,\r\n" in table
+
+
+async def test_a_report_without_a_holdout_says_why_it_tells_no_lift(small_house: House) -> None:
+    small_house.add_people("c-1")
+    small_house.accept()
+    async with small_house.client("jobs:read") as client:
+        found = (await client.get("/v1/jobs/job_a/report")).json()
+    assert found["lift"] is None
+    assert found["no_lift"].startswith("nobody was held out of the job")
+    assert (found["priority"], found["yielded_to"], found["preferred_over"]) == (5, [], [])

@@ -198,17 +198,3 @@ async def _names_of_tasks() -> set[str]:
         while "printer" not in (names := {task.get_name() for task in asyncio.all_tasks()}):
             await asyncio.sleep(0.01)
     return names
-
-
-async def test_a_lease_shorter_than_a_channels_time_is_told(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    place.script_channels("letter", "brief")
-    place.worker(lease_s=6, drain_s=1)
-    async with open_gateway(place.settings(), migrate=True) as gateway:
-        with capture_logs() as logs:
-            working = asyncio.create_task(run(gateway, [Part.WORKER]))
-            await _names_of_tasks()
-            os.kill(os.getpid(), signal.SIGTERM)
-            await working
-    told = [line for line in logs if line["event"] == "lease.too_short"]
-    assert [(line["channel"], line["lease_s"], line["channel_timeout_s"]) for line in told] == [("letter", 6.0, 30.0)]

@@ -30,7 +30,7 @@ class Press:
         audience = {"kind": "ids", "ids": list(ids)}
         self.world.run(step(channels=["paper"], text=text), audience=audience, name=name)
         with self.db.snapshot() as tx:
-            places = places_due(tx, "paper")
+            places = places_due(tx, self.world.house, "paper")
         for place in places:
             with self.db.transaction() as tx:
                 claim(tx, self.world.house, "paper", place, worker="w", lease=timedelta(seconds=60), limit=100)

@@ -68,7 +68,7 @@ GATEWAY, CHANNELS, POLICIES = "gateway.toml", "channels.toml", "policies.toml"
     [
         (GATEWAY, "[worker]", "[worker]\npols_s = 1", "gateway.toml: [worker] pols_s: unknown key"),
         (GATEWAY, "[worker]", '[worker]\npoll_s = "often"', "gateway.toml: [worker] poll_s: "),
-        (GATEWAY, "[worker]", "[worker]\nlease_s = 10", "gateway.toml: [worker] drain_s: must be shorter"),
+        (GATEWAY, "[worker]", "[worker]\nlease_s = 4", "gateway.toml: [worker] lease_s: Expected `float` >= 5"),
         (GATEWAY, "[log]", '[log]\nlevel = "${NOT_THERE}"', "[log] level: environment variable NOT_THERE is not set"),
         (GATEWAY, "[server]", "[server", "gateway.toml: is not TOML: "),
         (GATEWAY, "[egress]", "[ingress]", "gateway.toml: ingress: unknown key"),

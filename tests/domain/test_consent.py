@@ -6,7 +6,7 @@ from itertools import permutations
 import msgspec
 import pytest
 
-from gateway.domain.consent import Action, ConsentRow, ConsentState, latest, permits
+from gateway.domain.consent import Action, ConsentRow, ConsentState, OptInInput, latest, permits, refusal, said
 from gateway.domain.policy import Basis, Purpose
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -39,6 +39,46 @@ def test_the_newest_row_holds_in_whatever_order_they_came() -> None:
 def test_of_two_in_the_same_instant_the_refusal_holds(no: Action) -> None:
     rows = [ConsentState("granted", NOW), ConsentState(no, NOW)]
     assert latest(rows) == latest(rows[::-1]) == rows[1]
+
+
+def test_of_two_refusals_in_the_same_instant_one_holds_in_whatever_order() -> None:
+    rows = [ConsentState("withdrawn", NOW), ConsentState("objected", NOW)]
+    assert latest(rows) == latest(rows[::-1])
+
+
+def test_a_request_says_nothing_of_the_state() -> None:
+    assert said("requested", NOW, NOW) is None
+
+
+def test_a_row_dated_ahead_counts_as_of_its_recording() -> None:
+    assert said("granted", NOW + timedelta(days=365), NOW) == ConsentState("granted", NOW)
+    assert said("granted", NOW - timedelta(days=365), NOW) == ConsentState("granted", NOW - timedelta(days=365))
+
+
+def test_a_no_withdraws_what_was_granted_and_objects_to_the_rest() -> None:
+    assert refusal("granted") == "withdrawn"
+    assert refusal(None) == "objected"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"purposes": []},
+        {"purposes": ["marketing", "marketing"]},
+        {"expires_in": "PT1M"},
+        {"expires_in": "P31D"},
+        {"expires_in": "-P7D"},
+        {"source": ""},
+        {"source": "form\x00"},
+        {"evidence": {"ip": "\x00"}},
+        {"note": "an unknown field"},
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    sound = {"recipient": "c-1", "channel": "email", "purposes": ["marketing"], "source": "form"}
+    assert msgspec.convert(sound, OptInInput).expires_in == timedelta(days=7)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(sound | wrong, OptInInput)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.job import JobSpec, Step
-from gateway.domain.journey import End, Next, after_step
+from gateway.domain.job import Goal, JobSpec, Step
+from gateway.domain.journey import End, Next, Passed, after_step
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -14,19 +14,29 @@ DAY = timedelta(days=1)
 
 def step(**fields: Any) -> Step:
     given = {"name": "s", "channels": ("email",), "content": {}, "uses_coupon": frozenset(), "links": {}}
-    given |= {"after": DAY, "anchor": "previous", "only_if": "always", "local_time": None, "ttl": None}
+    given |= {
+        "after": DAY,
+        "anchor": "previous",
+        "only_if": "always",
+        "local_time": None,
+        "ttl": None,
+        "fallback_after": None,
+    }
     return Step(**{**given, **fields})
 
 
 def spec(*steps: Step, **fields: Any) -> JobSpec:
     given = {"name": "j", "purpose": "marketing", "steps": steps, "offer": None, "default_locale": "en"}
     given |= {"start_at": NOW, "expires_at": None, "priority": 5, "obeys_caps": True, "counts_towards_caps": True}
+    given |= {"caps": (), "throttle": None, "holdout": 0.0, "goal": Goal()}
     return JobSpec(**{**given, "over_cap": "wait", "if_not_sent": "end", **fields})
 
 
 def follows(job: JobSpec, at_step: int = 0, **fields: Any) -> Next | End:
-    given = {"sent_at": NOW, "entered_at": NOW - 3 * DAY, "coupon_until": None, "now": NOW + 7 * DAY}
-    return after_step(job, at_step, **{**given, **fields})
+    """What follows a step that was sent at NOW on its first channel, unless `fields` of Passed or after_step differ."""
+    given = {"entered_at": NOW - 3 * DAY, "coupon_until": None, "now": NOW + 7 * DAY}
+    given |= {name: fields.pop(name) for name in list(given) if name in fields}
+    return after_step(job, Passed(**{"step": at_step, "route": 1, "sent_at": NOW, **fields}), **given)
 
 
 @pytest.mark.parametrize(
@@ -67,3 +77,36 @@ def test_the_furthest_dates_that_are_accepted_stay_in_the_calendar() -> None:
     steps = (step(), step(anchor="coupon_end", after=timedelta(days=36_525)))
     found = follows(spec(*steps), coupon_until=far)
     assert found == Next(1, far + timedelta(days=36_525))
+
+
+TWO_CHANNELS = ("email", "sms")
+
+
+def test_a_message_that_did_not_go_out_is_tried_on_the_next_channel_at_once() -> None:
+    job = spec(step(channels=TWO_CHANNELS), step())
+    assert follows(job, sent_at=None) == Next(0, NOW + 7 * DAY)
+
+
+def test_the_last_channel_that_fails_is_the_end_of_the_step() -> None:
+    job = spec(step(channels=TWO_CHANNELS), step())
+    assert follows(job, sent_at=None, route=2) == End("not_sent")
+
+
+def test_a_reason_that_holds_on_every_channel_tries_no_other() -> None:
+    job = spec(step(channels=TWO_CHANNELS), step())
+    assert follows(job, sent_at=None, may_fall_back=False) == End("not_sent")
+
+
+def test_a_message_that_nobody_clicks_in_time_is_followed_on_the_next_channel() -> None:
+    job = spec(step(channels=TWO_CHANNELS, fallback_after=2 * DAY), step())
+    assert follows(job) == Next(0, NOW + 2 * DAY)
+    assert follows(job, route=2) == Next(1, NOW + DAY)
+
+
+def test_without_a_time_to_wait_for_clicks_what_went_out_is_enough() -> None:
+    assert follows(spec(step(channels=TWO_CHANNELS), step())) == Next(1, NOW + DAY)
+
+
+def test_a_fallback_that_fails_leaves_the_step_sent_by_its_earlier_channel() -> None:
+    job = spec(step(channels=TWO_CHANNELS, fallback_after=2 * DAY), step())
+    assert follows(job, sent_at=None, earlier_sent_at=NOW - DAY, route=2) == Next(1, NOW)

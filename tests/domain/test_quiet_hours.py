@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.policy import DAYS, QuietRule
-from gateway.domain.quiet_hours import ALWAYS_OPEN, NeverOpen, QuietHours, instant, next_open, quiet_hours
+from gateway.domain.quiet_hours import NeverOpen, QuietHours, next_open, quiet_hours
+from gateway.domain.wall_time import instant
 
 MINUTE = timedelta(minutes=1)
 
@@ -72,7 +73,7 @@ def test_the_next_opening_is_the_one_that_a_scan_of_the_clock_finds(
 ) -> None:
     zone, at = ZoneInfo(night[0]), night[1] + minutes * MINUTE
     try:
-        found = next_open(hours(*rules), at, zone)
+        found = next_open(hours(*rules), at, (zone,))
     except NeverOpen:
         assert all(is_quiet(rules, at + n * MINUTE, zone) for n in range(0, 8 * 24 * 60, 15))
         return
@@ -105,7 +106,7 @@ def _between_two_ends(at: datetime, zone: ZoneInfo) -> bool:
     ],
 )
 def test_quiet_hours_end_on_the_wall_clock(zone: str, quiet: tuple[str, str], at: str, opens: str) -> None:
-    found = next_open(hours(rule(*quiet)), datetime.fromisoformat(at), ZoneInfo(zone))
+    found = next_open(hours(rule(*quiet)), datetime.fromisoformat(at), (ZoneInfo(zone),))
     assert found == datetime.fromisoformat(opens)
 
 
@@ -113,30 +114,30 @@ def test_a_sunday_without_messages_lasts_into_monday_where_its_night_does() -> N
     sunday = rule("00:00", "00:00", days=["sun"])
     night = rule("21:00", "08:00")
     at = datetime(2026, 11, 22, 10, tzinfo=UTC)
-    assert next_open(hours(sunday), at, ZoneInfo("UTC")) == datetime(2026, 11, 23, tzinfo=UTC)
-    assert next_open(hours(sunday, night), at, ZoneInfo("UTC")) == datetime(2026, 11, 23, 8, tzinfo=UTC)
+    assert next_open(hours(sunday), at, (ZoneInfo("UTC"),)) == datetime(2026, 11, 23, tzinfo=UTC)
+    assert next_open(hours(sunday, night), at, (ZoneInfo("UTC"),)) == datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 def test_a_night_that_begins_on_sunday_ends_on_monday_though_monday_has_no_rule() -> None:
     sunday = hours(rule("22:00", "06:00", days=["sun"]))
     at = datetime(2026, 11, 23, 1, tzinfo=UTC)
-    assert next_open(sunday, at, ZoneInfo("UTC")) == datetime(2026, 11, 23, 6, tzinfo=UTC)
+    assert next_open(sunday, at, (ZoneInfo("UTC"),)) == datetime(2026, 11, 23, 6, tzinfo=UTC)
 
 
 def test_hours_that_cover_the_week_never_open() -> None:
     with pytest.raises(NeverOpen):
-        next_open(hours(rule("00:00", "00:00")), datetime(2026, 11, 20, tzinfo=UTC), ZoneInfo("Europe/Rome"))
+        next_open(hours(rule("00:00", "00:00")), datetime(2026, 11, 20, tzinfo=UTC), (ZoneInfo("Europe/Rome"),))
     with pytest.raises(NeverOpen):
         next_open(
             hours(rule("08:00", "21:00"), rule("21:00", "08:00")),
             datetime(2026, 11, 20, tzinfo=UTC),
-            ZoneInfo("Europe/Rome"),
+            (ZoneInfo("Europe/Rome"),),
         )
 
 
 def test_without_rules_it_is_always_open() -> None:
     at = datetime(2026, 11, 20, 3, tzinfo=UTC)
-    assert next_open(ALWAYS_OPEN, at, ZoneInfo("Europe/Rome")) == at
+    assert next_open(QuietHours(), at, (ZoneInfo("Europe/Rome"),)) == at
 
 
 def test_a_national_rule_replaces_the_default_and_only_for_its_channel() -> None:
@@ -158,3 +159,35 @@ def test_the_instant_of_a_wall_time_is_the_end_of_the_gap_or_the_later_of_two() 
     # A whole day is missing where the date line moved.
     apia = ZoneInfo("Pacific/Apia")
     assert instant(datetime(2011, 12, 30, 12), apia) == datetime(2011, 12, 30, 10, tzinfo=UTC)  # noqa: DTZ001
+
+
+def test_of_a_time_that_is_shown_twice_quiet_begins_with_the_first_and_ends_with_the_second() -> None:
+    """In Rome on the 25th of October 2026 the clock shows 02:00 to 03:00 twice: from 00:00 and from 01:00 UTC."""
+    rome = (ZoneInfo("Europe/Rome"),)
+    begins = hours(rule("02:30", "04:00"))
+    four = datetime(2026, 10, 25, 3, tzinfo=UTC)
+    assert next_open(begins, datetime(2026, 10, 25, 0, 29, tzinfo=UTC), rome) == datetime(
+        2026, 10, 25, 0, 29, tzinfo=UTC
+    )
+    # The second 02:10 is behind the first 02:30.
+    for minute in (30, 60 + 10, 60 + 40):
+        at = datetime(2026, 10, 25, tzinfo=UTC) + minute * MINUTE
+        assert next_open(begins, at, rome) == four
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(NIGHTS), min_size=1, max_size=3, unique=True), st.integers(-20 * 60, 20 * 60), rules_)
+def test_with_several_zones_it_is_open_where_all_of_them_are(
+    nights: list[tuple[str, datetime]], minutes: int, rules: tuple[QuietRule, ...]
+) -> None:
+    zones = tuple(ZoneInfo(zone) for zone, _ in nights)
+    at = nights[0][1] + minutes * MINUTE
+    try:
+        found = next_open(hours(*rules), at, zones)
+    except NeverOpen:
+        assert all(any(is_quiet(rules, at + n * MINUTE, zone) for zone in zones) for n in range(0, 8 * 24 * 60, 15))
+        return
+    assert not any(is_quiet(rules, found, zone) for zone in zones)
+    before = [at + n * MINUTE for n in range(int((found - at) / MINUTE))]
+    for each in before:
+        assert any(is_quiet(rules, each, zone) or _between_two_ends(each, zone) for zone in zones)

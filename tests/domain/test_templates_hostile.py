@@ -213,7 +213,7 @@ def test_markup_in_which_a_value_could_become_code_is_refused_at_acceptance(sour
     "source",
     [
         '<a href="{{ track("https://a.example/") }}" title="{{ recipient.name }}">x</a>',
-        "<a href='{{ unsubscribe_url }}'>x</a>",
+        "<a href='{{ unsubscribe_url }}'>x</a> <a href='{{ preferences_url }}'>y</a>",
         '<a href="https://a.example/?n={{ recipient.name|urlencode }}">x</a>',
         '<a href="mailto:info@example.org">x</a> <a href="tel:+390200000000">y</a> <img src="cid:logo">',
         '<!--[if mso]><v:rect href="https://a.example/" {% if coupon %}fill="true"{% endif %}><![endif]-->',

@@ -77,14 +77,17 @@ def test_the_title_filter_knows_names(name: str, titled: str) -> None:
 def test_every_name_of_the_context_can_be_used() -> None:
     text = render(
         "{{ recipient.external_id }} {{ recipient.attributes.tier }} {{ vars.city }} {{ city }} {{ job.name }} "
-        "{{ coupon.code }} {{ coupon.title }} {{ sender.name }} {{ unsubscribe_url }}",
+        "{{ coupon.code }} {{ coupon.title }} {{ sender.name }} {{ unsubscribe_url }} {{ preferences_url }}",
         known=frozenset({"city"}),
         vars={"city": "Łódź"},
         coupon=CouponNames(code="ABCD-EFGH-JKMN", title="-10 %"),
         sender=SenderNames(name="Bottega"),
         unsubscribe_url="https://r.example/u/1",
+        preferences_url="https://r.example/p/1",
     )
-    assert text == "c-1 oro Łódź Łódź risveglio ABCD-EFGH-JKMN -10 % Bottega https://r.example/u/1"
+    assert text == (
+        "c-1 oro Łódź Łódź risveglio ABCD-EFGH-JKMN -10 % Bottega https://r.example/u/1 https://r.example/p/1"
+    )
 
 
 def test_a_variable_cannot_take_the_place_of_a_name_of_the_gateway() -> None:
@@ -101,6 +104,7 @@ def test_a_variable_cannot_take_the_place_of_a_name_of_the_gateway() -> None:
         ("{{ recipient.country|upper }}", "recipient.country"),
         ("{{ coupon.code }}", "coupon"),
         ("{{ unsubscribe_url }}", "unsubscribe_url"),
+        ("{{ preferences_url }}", "preferences_url"),
         ("{{ city }}", "city"),
         ("{% for p in vars.list %}{{ p.name }}{{ p.price }}{% endfor %}", "p.price"),
         ("{{ vars.list[0].price }}", "vars.list[0].price"),
@@ -190,6 +194,8 @@ def test_a_link_without_a_tracked_address_is_refused_not_sent_untracked() -> Non
 def test_the_gateways_own_addresses_must_be_web_addresses() -> None:
     with pytest.raises(RenderRefused):
         render("ciao", unsubscribe_url="javascript:alert(1)")
+    with pytest.raises(RenderRefused):
+        render("ciao", preferences_url="javascript:alert(1)")
     with pytest.raises(RenderRefused):
         render("ciao", links={0: "data:text/html,x"})
 

@@ -127,3 +127,33 @@ def test_an_address_is_hashed_by_kind_and_under_the_pepper() -> None:
 
 def test_a_fingerprint_is_the_plain_hash() -> None:
     assert fingerprint(b"").hex().startswith("e3b0c442")
+
+
+@given(st.binary(max_size=200))
+def test_a_sealed_secret_comes_back_for_its_owner_alone(secret: bytes) -> None:
+    sealed = RING.seal(secret, "ep_1")
+    assert RING.unseal(sealed, "ep_1") == secret
+    assert RING.seal(secret, "ep_1") != sealed
+    with pytest.raises(BadToken):
+        RING.unseal(sealed, "ep_2")
+
+
+def test_no_altered_byte_of_a_sealed_secret_goes_unnoticed() -> None:
+    sealed = RING.seal(b"a secret of the shop", "ep_1")
+    assert b"secret" not in sealed
+    for place in range(len(sealed)):
+        altered = sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :]
+        with pytest.raises(BadToken):
+            RING.unseal(altered, "ep_1")
+    for length in range(len(sealed)):
+        with pytest.raises(BadToken):
+            RING.unseal(sealed[:length], "ep_1")
+
+
+def test_what_an_older_key_sealed_opens_for_as_long_as_it_is_in_the_ring() -> None:
+    sealed = RING.seal(b"a secret", "ep_1")
+    rotated = KeyRing(2, {1: b"a" * 32, 2: b"b" * 32}, PEPPER)
+    assert rotated.unseal(sealed, "ep_1") == b"a secret"
+    assert rotated.seal(b"a secret", "ep_1")[0] == 2
+    with pytest.raises(BadToken):
+        KeyRing(2, {2: b"b" * 32}, PEPPER).unseal(sealed, "ep_1")

@@ -75,7 +75,12 @@ def test_the_wheel_has_every_file_of_the_two_packages_and_nothing_else(copy: Pat
         names = {name for name in contents.namelist() if not name.startswith(f"risveglio-{__version__}.dist-info/")}
     assert names == packaged(copy)
     assert "channels/__init__.py" not in names
-    assert {"gateway/py.typed", "gateway/starter/gateway.toml", "channels/postal/card.typ"} <= names
+    assert {
+        "gateway/py.typed",
+        "gateway/starter/gateway.toml",
+        "gateway/starter/countries/it.toml",
+        "channels/postal/card.typ",
+    } <= names
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:

@@ -160,3 +160,13 @@ def test_an_address_that_only_looks_public_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "::ffff:1.1.1.1", "2a00:1450::1"])
 def test_an_ordinary_address_of_the_internet_is_public(text: str) -> None:
     assert is_public(ip_address(text))
+
+
+async def test_a_session_without_the_internet_reaches_the_allowed_networks_alone(port: int) -> None:
+    async with guarded_session(LOOPBACK, internet=False) as session:
+        async with session.get(f"http://127.0.0.1:{port}/") as answer:
+            assert await answer.text() == "inside"
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await session.get("http://1.1.1.1/")
+    assert isinstance(caught.value.os_error, BlockedAddress)
+    assert "plain http" in str(caught.value.os_error)

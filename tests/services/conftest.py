@@ -21,6 +21,7 @@ from gateway.services import accept, claim, compose, consent, expand, follow, pe
 from gateway.services.installation import Installation
 from gateway.storage import clock, offers, recipients
 from gateway.storage.database import Database, Transaction
+from tests.builders import World, installation
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -96,7 +97,7 @@ class Road:
         """Hand over what is due, and record what `answer` makes of each message. The messages by recipient."""
         sent: dict[str, Outbound] = {}
         with self.db.snapshot() as tx:
-            places = claim.places_due(tx, channel)
+            places = claim.places_due(tx, self.house, channel)
         for place in places:
             with self.db.transaction() as tx:
                 taken = claim.claim(tx, self.house, channel, place, worker="w", lease=LEASE, limit=200)
@@ -186,3 +187,17 @@ def other(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{path}")
     yield database
     database.close()
+
+
+@pytest.fixture
+def world_with(database_url: str) -> Iterator[Callable[..., World]]:
+    """Makes a small gateway on an empty database, with the policies that it is given."""
+    opened: list[Database] = []
+
+    def make(**policies: Any) -> World:
+        opened.append(Database(database_url))
+        return World(opened[-1], installation(**policies))
+
+    yield make
+    for database in opened:
+        database.close()

@@ -48,7 +48,7 @@ def test_one_slot_is_never_spent_twice_by_workers_on_two_channels(world: World) 
 
 def _places(world: World, channel: str) -> list[tuple[int, int]]:
     with world.db.snapshot() as tx:
-        return places_due(tx, channel)
+        return places_due(tx, world.house, channel)
 
 
 def _deliver(world: World, taken: Claim) -> int:
@@ -80,7 +80,7 @@ def test_weeks_of_jobs_never_put_more_into_any_window_than_its_rule_allows(world
     assert len(slots) >= 6
     for rule in rules:
         covered = slots if not rule.channels else by_channel["postal"]
-        fullest = max(sum(begin <= at < begin + rule.window for at in covered) for begin in covered)
+        fullest = max(sum(begin <= at < begin + rule.reach for at in covered) for begin in covered)
         assert 1 <= fullest <= rule.max
     assert min(late - early for early, late in pairwise(slots)) >= timedelta(days=1)
 

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.domain.lanes import BULK, BULK_LANES, URGENT
 from gateway.domain.words import shard_of
 from gateway.services import control
 from gateway.services.claim import Claim, claim, places_due
 from gateway.storage import batches, channels, clock, facts, locks, sends, suppressions
+from gateway.storage.facts import Wanted
 from gateway.storage.sends import Move
 from tests.builders import CHANNELS, LEASE, NOW, World, cap, installation, postal, quiet, statements, step
 
@@ -254,8 +256,8 @@ def test_small_and_urgent_jobs_are_served_before_bulk(world: World) -> None:
     bulk = world.run()
     small = world.run(audience={"kind": "ids", "ids": ["c-2"]})
     with world.db.snapshot() as tx:
-        places = places_due(tx, "email")
-    assert [lane for lane, _ in places] == [0, 1, 1, 1]
+        places = places_due(tx, world.house, "email")
+    assert [lane for lane, _ in places] == [URGENT, *[BULK + 1] * 3]
     with world.db.transaction() as tx:
         taken = claim(tx, world.house, "email", places[0], worker="w", lease=LEASE, limit=10)
     assert isinstance(taken, Claim)
@@ -267,14 +269,29 @@ def test_one_claim_takes_one_send_of_a_person_at_a_time(world: World) -> None:
     """Two decisions about a person in one page would not see each other's slot."""
     world.house = installation(caps=[cap(1, 7)])
     world.people("c-1")
-    for _ in range(5):
+    for _ in range(2 * BULK_LANES):
         world.run()
     with world.db.snapshot() as tx:
-        [place] = places_due(tx, "email")
+        place, *others = places_due(tx, world.house, "email")
+    assert len(others) == BULK_LANES - 1
     with world.db.transaction() as tx:
         taken = claim(tx, world.house, "email", place, worker="w", lease=LEASE, limit=100)
     assert isinstance(taken, Claim)
     assert len(taken.members) == 1
+
+
+def test_bulk_jobs_are_served_in_turn_however_long_one_of_them_is(world: World) -> None:
+    world.house = installation(small_job=0)
+    many = world.neighbours(6)
+    big, other = world.run(), world.run(audience={"kind": "ids", "ids": many[:1]})
+    served = []
+    for turn in range(BULK_LANES):
+        with world.db.transaction() as tx:
+            place, *_ = places_due(tx, world.house, "email", turn)
+            taken = claim(tx, world.house, "email", place, worker="w", lease=LEASE, limit=1)
+        assert isinstance(taken, Claim)
+        served += [key.job_id for key in taken.members]
+    assert set(served) == {big, other}
 
 
 def test_a_paused_job_holds_its_sends_until_it_goes_on(world: World) -> None:
@@ -296,7 +313,7 @@ def test_a_claim_takes_the_same_number_of_statements_for_two_sends_as_for_twelve
     message = step(text="{{ coupon.code }}", only_if="not_clicked")
     world.run(message, offer="w15", audience={"kind": "ids", "ids": people})
     with world.db.snapshot() as tx:
-        [place] = places_due(tx, "email")
+        [place] = places_due(tx, world.house, "email")
     counts = []
     for limit in (2, 12):
         with world.db.transaction() as tx:
@@ -315,7 +332,7 @@ def test_while_a_claim_is_open_no_other_takes_its_shard_on_any_channel(world: Wo
     world.run(step(channels=["email"]))
     world.run(step(channels=["sms"]))
     with world.db.snapshot() as tx:
-        [by_mail], [by_text] = places_due(tx, "email"), places_due(tx, "sms")
+        [by_mail], [by_text] = places_due(tx, world.house, "email"), places_due(tx, world.house, "sms")
     with world.db.transaction() as one:
         assert isinstance(claim(one, world.house, "email", by_mail, worker="a", lease=LEASE, limit=9), Claim)
         with world.db.transaction() as other:
@@ -331,9 +348,9 @@ def test_without_the_shards_lock_two_claims_would_spend_the_same_slot(world: Wor
     key = world.key(1, "c-1")
     with world.db.transaction() as one, world.db.transaction() as other:
         for tx, channel in ((one, "email"), (other, "sms")):
-            [row] = sends.due(tx, channel, *places_due(tx, channel)[0], NOW + timedelta(hours=1), 9)
+            [row] = sends.due(tx, channel, *places_due(tx, world.house, channel)[0], NOW + timedelta(hours=1), 9)
             assert row.recipient_id == key.recipient_id
-            known = facts.known(tx, [row.recipient_id], spends_after=NOW - timedelta(days=7))
+            known = facts.known(tx, [row.recipient_id], Wanted(at=NOW, spends_after=NOW - timedelta(days=7)))
             assert known[row.recipient_id].spends == ()
         for tx, job_id, channel in ((one, 1, "email"), (other, 2, "sms")):
             mine = key._replace(job_id=job_id, channel=channel)

@@ -144,3 +144,21 @@ def test_the_primary_address_is_written_to_and_every_device(world: World) -> Non
     world.run(step(channels=["push"]))
     assert [message.address.value for message in world.pump()] == ["b@example.com"]
     assert len(world.pump("push")) == 2
+
+
+def test_where_a_person_may_live_is_written_with_them_and_again_whenever_they_are(world: World) -> None:
+    def zones() -> str | None:
+        with world.db.snapshot() as tx:
+            row = recipients.get(tx, "c-1")
+        assert row is not None
+        found: str | None = row.zones
+        return found
+
+    put(world, "c-1", country="ES")
+    assert zones() == "Europe/Madrid,Atlantic/Canary"
+    put(world, "c-1", country="ES", addresses=[{"kind": "phone", "value": "+34 928 12 34 56"}])
+    assert zones() == "Atlantic/Canary"
+    put(world, "c-1", country="ES", time_zone="Europe/Athens")
+    assert zones() == "Europe/Athens"
+    put(world, "c-1")
+    assert zones() is None

@@ -34,7 +34,9 @@ people_ = st.lists(
 )
 policies_ = st.fixed_dictionaries(
     {
-        "caps": st.lists(st.builds(cap, st.integers(1, 2), st.integers(1, 9)), max_size=2),
+        "caps": st.lists(
+            st.builds(cap, st.integers(1, 2), st.integers(1, 9)), max_size=2, unique_by=lambda each: each.name
+        ),
         "quiet_hours": st.sampled_from([(), (quiet("21:00", "08:00"),), (quiet("00:00", "00:00"),)]),
     }
 )

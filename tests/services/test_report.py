@@ -1,7 +1,5 @@
 """The report of a job: every number has its source in the ledger, and they add up."""
 
-import csv
-import io
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +42,17 @@ def adds_up(found: JobReport) -> None:
     """What must hold of every report."""
     assert found.audience == found.entries + sum(found.not_entering.values())
     assert sum(found.ended.values()) == found.entries
-    assert sum(channel.planned for channel in found.steps[0].channels) == found.entries
+    assert found.steps[0].people == found.entries
+    for step in found.steps:
+        firsts = sum(channel.planned - channel.fallbacks for channel in step.channels)
+        assert step.people == firsts >= step.people_sent >= step.people_reached
+        assert max((channel.reached for channel in step.channels), default=0) <= step.people_reached
     channels = [channel for step in found.steps for channel in step.channels]
     for channel in channels:
         assert sum(outcome.sends for outcome in channel.outcomes) == channel.planned
         assert channel.delivered + channel.bounced + channel.returned + channel.in_doubt <= channel.sent
+        assert channel.presumed + channel.delivered <= channel.reached <= channel.sent
+        assert channel.fallbacks_reached <= channel.fallbacks
         assert channel.clicked + channel.clicked_by_bots <= channel.planned
     assert found.in_doubt == sum(channel.in_doubt for channel in channels)
     if found.offer is not None:
@@ -74,7 +78,8 @@ def test_a_job_without_an_audience_reports_zeros(road: "Road") -> None:
     found = read(road)
     assert (found.audience, found.entries, found.ended, found.offer) == (0, 0, {}, None)
     assert [(step.number, step.name, step.channels) for step in found.steps] == [(1, "step-1", ()), (2, "step-2", ())]
-    assert report.to_csv(found).startswith("job,row,step,channel,state,reason,count\r\njob_x,total,,,audience,,0\r\n")
+    assert {(step.people, step.people_sent, step.people_reached) for step in found.steps} == {(0, 0, 0)}
+    assert (found.yielded_to, found.preferred_over, found.lift) == ((), (), None)
 
 
 def test_who_is_not_sent_to_is_counted_by_reason(road: "Road") -> None:
@@ -245,8 +250,13 @@ def test_a_person_who_is_in_two_jobs_is_counted_in_each_alone(road: "Road") -> N
     road.job(ONE, offer="w15")
     road.job(ONE, id="job_y", offer="w15")
     sent: dict[str, Outbound] = {}
+
+    def answer(message: Outbound) -> Outcome:
+        sent[message.job_id] = message
+        return Outcome.accepted(message, message.id)
+
     for _ in range(2):
-        sent |= {message.job_id: message for message in road.pump("email").values()}
+        road.pump("email", answer)
     road.click(sent["job_x"])
     road.redeem(sent["job_y"])
     x, y = on(read(road, "job_x"), 1, "email"), on(read(road, "job_y"), 1, "email")
@@ -263,67 +273,6 @@ def test_fallback_channels_are_counted_where_the_decision_fell(road: "Road") -> 
     assert outcomes(on(found, 1, "sms")) == {("queued", None): 1, ("skipped", "no_consent"): 1}
 
 
-def rows(found: JobReport) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(report.to_csv(found), newline="")))
-
-
-def test_the_table_says_what_the_report_says(road: "Road") -> None:
-    for n in range(5):
-        road.person(f"c-{n}", email(n), channels=("email",) if n else ())
-    road.offer()
-    road.job(ONE, offer="w15", audience={"kind": "ids", "ids": ["c-0", "c-1", "c-2", "c-3", "c-4", "nobody"]})
-    sent = road.pump("email")
-    road.click(sent["c-1"])
-    road.redeem(sent["c-2"], order_minor=1990, currency="EUR")
-    found = read(road)
-    table = rows(found)
-    assert {row["job"] for row in table} == {"job_x"}
-    counted = {(row["step"], row["channel"], row["state"], row["reason"]): row["count"] for row in table}
-    assert len(counted) == len(table)
-    assert sum(int(row["count"]) for row in table if row["row"] == "sends") == found.entries
-    assert counted["step-1", "email", "accepted", ""] == "4"
-    assert counted["step-1", "email", "skipped", "no_consent"] == "1"
-    assert counted["step-1", "email", "clicked", ""] == "1"
-    assert counted["", "", "not_entering", "unknown recipient"] == "1"
-    assert counted["", "", "audience", ""] == "6"
-    assert counted["", "", "order_minor", "EUR"] == "1990"
-
-
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "=1+1",
-        "+1",
-        "-1",
-        "@SUM(A1)",
-        "\tx",
-        "\rx",
-        "\n=x",
-        " =1+1",
-        "\u00a0@x",
-        "＝cmd()",
-        "－1",
-        '=HYPERLINK("x";"y")',
-    ],
-)
-def test_no_cell_is_a_formula_and_every_cell_comes_back(road: "Road", reason: str) -> None:
-    road.person("c-0", email(0))
-    road.job(ONE)
-    road.pump("email", lambda message: Outcome.failed(message, PermanentFailure(reason)))
-    [row] = [row for row in rows(read(road)) if row["row"] == "sends"]
-    assert row["reason"] == f"'{reason}"
-
-
-def test_lines_end_and_cells_are_quoted_as_rfc_4180_says(road: "Road") -> None:
-    road.person("c-0", email(0))
-    road.job(ONE)
-    road.pump("email", lambda message: Outcome.failed(message, PermanentFailure('a "quoted", reason\nof two lines')))
-    text = report.to_csv(read(road))
-    assert 'failed,"a ""quoted"", reason\nof two lines",1\r\n' in text
-    assert text.endswith("\r\n")
-    assert "\r" not in text.replace("\r\n", "")
-
-
 def test_counting_takes_the_same_number_of_queries_for_any_number_of_people(road: "Road") -> None:
     counts = []
     for n in range(6):
@@ -335,4 +284,4 @@ def test_counting_takes_the_same_number_of_queries_for_any_number_of_people(road
             report.of_job(tx, f"job_{n}")
         counts.append(len(asked))
     assert len(set(counts)) == 1
-    assert counts[0] <= 10
+    assert counts[0] <= 12

@@ -178,7 +178,7 @@ def test_a_job_is_not_resumed_behind_the_back_of_a_claim_that_saw_it_paused(ada:
     job_id = ada.run()
     pause(ada, job_id)
     with ada.db.snapshot() as tx:
-        [place] = places_due(tx, "email")
+        [place] = places_due(tx, ada.house, "email")
     with ada.db.transaction() as tx:
         claim(tx, ada.house, "email", place, worker="w", lease=LEASE, limit=9)
         resuming = threading.Thread(target=resume, args=(ada, job_id))

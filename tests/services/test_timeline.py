@@ -208,6 +208,47 @@ def test_there_are_words_for_every_reason(reason: str) -> None:
     assert reasons.why(f"{reason}:some-rule").endswith(" (some-rule)")
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("not_cleared:rpo", "an opposition register has not cleared the address (rpo)"),
+        ("holdout", "the person is in the group that gets nothing of this job, for comparison"),
+        ("holdout:global", "the person is in the group that gets nothing of any job, for comparison"),
+        ("no_consent:paused", "the person asked for a pause"),
+        ("cap:own-wish", "the person asked for no more messages than that"),
+        ("cap:two-a-week", "the frequency cap had no room (two-a-week)"),
+        ("erased", "the person was erased"),
+    ],
+)
+def test_a_rule_that_says_more_than_its_name_has_words_of_its_own(reason: str, words: str) -> None:
+    assert reasons.why(reason) == words
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("priority:two-a-week", "it waits for a more important message to go first (two-a-week)"),
+        ("cap:own-wish", "it waits because the person asked for no more messages than that"),
+        ("throttled:job", "it waits for its turn at the pace of the job"),
+        ("throttled:channel", "it waits for its turn at the pace of the channel"),
+        ("fallback", "it waits because the channel before it was not enough"),
+        ("retry:", "it waits to be tried again"),
+        ("retry:421", "it waits to be tried again (421)"),
+        ("worker_lost", "it waits for another worker, the one that held it went away"),
+        ("channel_paused", "it waits until the channel is resumed"),
+    ],
+)
+def test_what_a_message_waits_for_is_told_in_words(reason: str, words: str) -> None:
+    assert reasons.stands("queued", reason, None) == words
+
+
+def test_what_is_only_taken_as_sent_is_not_told_as_accepted() -> None:
+    assert reasons.stands("accepted", "presumed", None) == (
+        "it is taken as sent, nobody knew in time whether it went out"
+    )
+    assert reasons.stands("accepted", None, None) == "the provider accepted it"
+
+
 @pytest.mark.parametrize("state", State)
 def test_there_are_words_for_every_state(state: State) -> None:
     words = reasons.stands(state, None, None)

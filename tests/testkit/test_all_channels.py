@@ -7,7 +7,8 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def not_tried(report: Report) -> set[str]:
 async def web_server(path: str, handler: Any) -> AsyncIterator[int]:
     """The port of a small HTTP server."""
     application = web.Application()
-    application.router.add_post(path, handler)
+    application.router.add_route("*", path, handler)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -55,6 +56,7 @@ async def web_server(path: str, handler: Any) -> AsyncIterator[int]:
 
 
 PAPER = {"an_export_is_deterministic", "an_export_counts_its_records"}
+LOOK_UP = {"what_it_took_is_found_again", "nobody_is_called_missing_while_the_provider_is_away"}
 REPORTS = {"a_genuine_call_is_accepted_and_an_altered_one_refused", "its_events_are_among_those_it_announced"}
 
 
@@ -115,7 +117,7 @@ async def test_the_email_channel_conforms() -> None:
             silent=silent_mail_server,
         )
     )
-    assert not_tried(report) == PAPER | REPORTS
+    assert not_tried(report) == PAPER | REPORTS | LOOK_UP
 
 
 # --- SMS
@@ -124,19 +126,37 @@ ACCOUNT = "AC" + "0" * 32
 TOKEN = "a-twilio-token-of-the-test"
 
 
-async def _twilio(request: web.Request) -> web.Response:
-    if request.headers["Authorization"] != f"Basic {base64.b64encode(f'{ACCOUNT}:{TOKEN}'.encode()).decode()}":
-        return web.json_response({"code": 20003, "message": "Authenticate"}, status=401)
-    form = await request.post()
-    if form["To"] == "+12025550199":
-        return web.json_response({"code": 21610, "message": f"{form['To']} has unsubscribed"}, status=400)
-    sid = "SM" + hashlib.md5(str(form["To"]).encode()).hexdigest()
-    return web.json_response({"sid": sid, "to": form["To"], "status": "queued", "body": form["Body"]}, status=201)
+class Twilio:
+    """Takes messages and lists them. Nobody else's are there."""
+
+    def __init__(self) -> None:
+        self._taken: list[dict[str, str]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.headers["Authorization"] != f"Basic {base64.b64encode(f'{ACCOUNT}:{TOKEN}'.encode()).decode()}":
+            return web.json_response({"code": 20003, "message": "Authenticate"}, status=401)
+        if request.method == "GET":
+            found = [taken for taken in self._taken if taken["to"] == request.query["To"]]
+            return web.json_response({"messages": found, "next_page_uri": None})
+        form = await request.post()
+        if form["To"] == "+12025550199":
+            return web.json_response({"code": 21610, "message": f"{form['To']} has unsubscribed"}, status=400)
+        taken = {
+            "sid": "SM" + hashlib.md5(str(form["To"]).encode()).hexdigest(),
+            "to": str(form["To"]),
+            "from": str(form["From"]),
+            "body": str(form["Body"]),
+            "direction": "outbound-api",
+            "status": "queued",
+            "date_created": format_datetime(datetime.now(UTC)),
+        }
+        self._taken.append(taken)
+        return web.json_response(taken, status=201)
 
 
 @asynccontextmanager
 async def twilio() -> AsyncIterator[Peer]:
-    async with web_server(f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json", _twilio) as port:
+    async with web_server(f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json", Twilio().answer) as port:
         yield Peer(config={"base_url": f"http://127.0.0.1:{port}"})
 
 
@@ -248,7 +268,7 @@ async def test_the_web_push_channel_conforms() -> None:
             silent=silent_push_service,
         )
     )
-    assert not_tried(report) == PAPER | REPORTS
+    assert not_tried(report) == PAPER | REPORTS | LOOK_UP
 
 
 # --- post
@@ -351,4 +371,4 @@ async def test_the_webhook_plugin_conforms(webhook: type) -> None:
             reports=delivery_reports,
         )
     )
-    assert not_tried(report) == PAPER
+    assert not_tried(report) == PAPER | LOOK_UP

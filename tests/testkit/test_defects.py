@@ -19,6 +19,7 @@ from gateway.contract import (
     BadWebhook,
     Capabilities,
     Context,
+    Doubtful,
     EventType,
     OneByOne,
     Outbound,
@@ -28,6 +29,7 @@ from gateway.contract import (
     PermanentFailure,
     ProviderEvent,
     Secret,
+    Traced,
     TransientFailure,
     WebhookRequest,
 )
@@ -61,12 +63,22 @@ class Telegraph(OneByOne):
     )
 
     async def send_one(self, message: Outbound) -> str | None:
+        answer = await self.ask(f"{message.address.value}\t{message.parts['line']}")
+        if answer == "no":
+            raise PermanentFailure("no-station", "there is no such station")
+        return answer
+
+    async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        answers = {each.message.id: await self.ask(f"?{each.message.address.value}") for each in messages}
+        return [Traced(message_id=id, provider_ids=(sent,)) for id, sent in answers.items() if sent != "no"]
+
+    async def ask(self, line: str) -> str:
         try:
             reader, writer = await asyncio.open_connection(self.config.host, self.config.port)
         except OSError:
             raise TransientFailure("no-line", "the telegraph office is closed") from None
         try:
-            writer.write(f"{message.address.value}\t{message.parts['line']}\n".encode())
+            writer.write(f"{line}\n".encode())
             answer = await reader.readline()
         except ConnectionError:
             answer = b""
@@ -74,8 +86,6 @@ class Telegraph(OneByOne):
             writer.close()
         if not answer:
             raise OutcomeUnknown("cut", "the line was cut")
-        if answer == b"no\n":
-            raise PermanentFailure("no-station", "there is no such station")
         return answer.decode().strip()
 
     def verify(self, request: WebhookRequest) -> None:
@@ -95,11 +105,16 @@ class Telegraph(OneByOne):
 
 @asynccontextmanager
 async def office() -> AsyncIterator[Peer]:
-    """The telegraph office. It knows all stations but those that begin with `no-`."""
+    """The telegraph office. It knows all stations but those that begin with `no-`; `?` asks whether it wrote to one."""
+    sent: set[bytes] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()
-        writer.write(b"no\n" if line.startswith(b"no-") else b"t-1\n")
+        asked, station = line.startswith(b"?"), line.lstrip(b"?").split(b"\t")[0].strip()
+        known = station in sent if asked else not station.startswith(b"no-")
+        if not asked:
+            sent.add(station)
+        writer.write(b"t-1\n" if known else b"no\n")
         await writer.drain()
         writer.close()
         await writer.wait_closed()
@@ -153,8 +168,12 @@ def assert_only_failed(report: Report, name: str, reason: str) -> None:
     assert reason in report.failed[0].reason
 
 
+ASKED = variant(capabilities=capabilities(reconciles=True))
+"""The sound channel, which can be asked what became of a message."""
+
+
 async def test_a_sound_channel_passes_every_check_that_applies() -> None:
-    report = await assert_conforms(case())
+    report = await assert_conforms(case(ASKED))
     verdicts = {finding.check: finding.verdict for finding in report.findings}
     assert tuple(verdicts) == CHECKS
     assert {name for name, verdict in verdicts.items() if verdict != "passed"} == {
@@ -476,3 +495,65 @@ async def test_announced_events_without_a_sample_are_told() -> None:
         "a_genuine_call_is_accepted_and_an_altered_one_refused",
         "its_events_are_among_those_it_announced",
     }
+
+
+# --- looking up what may have gone out
+
+
+FOUND_AGAIN = "what_it_took_is_found_again"
+
+
+def asked(look_up: Any) -> type:
+    """The sound channel with another `look_up`."""
+    return variant(capabilities=capabilities(reconciles=True), look_up=look_up)
+
+
+async def test_a_promise_to_reconcile_without_the_method_is_found() -> None:
+    report = await check(case(asked(None)))
+    assert "needs `look_up`, an `async def`" in report.failed[0].reason
+
+
+async def test_a_channel_that_does_not_find_what_it_sent_is_found() -> None:
+    async def look_up(self: Any, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        return []
+
+    report = await check(case(asked(look_up)))
+    assert_only_failed(report, FOUND_AGAIN, "found none")
+
+
+async def test_a_channel_that_calls_missing_what_it_sent_is_found() -> None:
+    async def look_up(self: Any, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        await self.ask("?")
+        return [Traced(message_id=each.message.id) for each in messages]
+
+    report = await check(case(asked(look_up)))
+    assert_only_failed(report, FOUND_AGAIN, "but it was taken as t-1")
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (["t-1"], "gave a str"),
+        ([Traced(message_id="send-1-1", provider_ids=(1,))], "gave a Traced"),  # type: ignore[arg-type]
+        ([Traced(message_id="foreign", provider_ids=("t-1",))], "unasked"),
+        ([Traced(message_id="send-1-1", provider_ids=("t-1",))] * 2, "more than once"),
+    ],
+)
+async def test_a_look_up_that_talks_nonsense_is_found(told: Sequence[Any], reason: str) -> None:
+    async def look_up(self: Any, messages: Sequence[Doubtful]) -> Sequence[Any]:
+        await self.ask("?")
+        return told
+
+    report = await check(case(asked(look_up)))
+    assert_only_failed(report, FOUND_AGAIN, reason)
+
+
+async def test_a_channel_that_calls_missing_what_it_could_not_ask_for_is_found() -> None:
+    async def look_up(self: Any, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        try:
+            return await Telegraph.look_up(self, messages)
+        except TransientFailure:
+            return [Traced(message_id=each.message.id) for each in messages]
+
+    report = await check(case(asked(look_up)))
+    assert_only_failed(report, "nobody_is_called_missing_while_the_provider_is_away", "nobody was there")

@@ -21,7 +21,7 @@ from gateway.workers.deliverer import run_deliverer
 from tests.builders import World, device, installation, step
 
 SCRIPTED = Path(__file__).with_name("scripted.py")
-TABLES: Mapping[str, dict[str, object]] = {"letter": {}, "brief": {}, "devices": {}, "paper": {}}
+TABLES: Mapping[str, dict[str, object]] = {"letter": {}, "brief": {}, "devices": {}, "paper": {}, "parcel": {}}
 States = dict[tuple[str, str | None], int]
 
 
@@ -40,6 +40,9 @@ class Floor:
     def touch(self, channel: str, name: str) -> None:
         """What a message waits for is there."""
         (self._files / channel / name).touch()
+
+    def write(self, channel: str, name: str, text: str) -> None:
+        (self._files / channel / name).write_text(text)
 
     def remove(self, channel: str, name: str) -> None:
         (self._files / channel / name).unlink()

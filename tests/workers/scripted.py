@@ -1,13 +1,16 @@
 """Channels that do what each message's own text tells them. Dropped into a plugins folder as `scripted.py`.
 
-The text is `ok`, `permanent`, `gone`, `transient`, `unknown`, `misconfigured`, `rate:<seconds>`, `hang`,
-`wait:<name>` (accepted once the file `<name>` is there) or `unless:<name>:<one of these>` (accepted where the
-file `<name>` is there). `calls` has a line for each call of `send`, `messages` one for each message that is begun,
-and `answered` one for each that was answered.
+The text is `ok`, `permanent`, `gone`, `transient`, `unknown`, `misconfigured` (each may name its code:
+`transient-no-connection`), `rate:<seconds>`, `hang`,
+`wait:<name>` (accepted once the file `<name>` is there), `block:<name>` (the same, and nothing else of the process
+runs meanwhile) or `unless:<name>:<one of these>` (accepted where the file `<name>` is there). `calls` has a line for
+each call of `send`, `messages` one for each message that is begun, `answered` one for each that was answered, and
+`checks` one for each call of `check`.
 """
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from gateway.contract import (
     BatchTicket,
     Capabilities,
     ChannelMisconfigured,
+    Doubtful,
     Failure,
     Outbound,
     Outcome,
@@ -31,6 +35,7 @@ from gateway.contract import (
     Quiet,
     RateLimited,
     RecipientGone,
+    Traced,
     TransientFailure,
 )
 
@@ -58,6 +63,12 @@ class Scripted(Quiet):
             yield await outcome
             self._note("answered", "")
 
+    async def check(self) -> None:
+        """Well, unless the file `ill` is there."""
+        self._note("checks", "")
+        if (self.context.files / "ill").exists():
+            raise ChannelMisconfigured("ill", "still not well")
+
     async def _play(self, message: Outbound) -> Outcome:
         self._note("messages", f"{message.recipient_id} {message.address.value} {self.context.now():%Y-%m-%dT%H}")
         failure = await self._act(*message.parts["text"].split(":"))
@@ -73,6 +84,10 @@ class Scripted(Quiet):
                 while not (self.context.files / told[0]).exists():
                     await asyncio.sleep(0.01)
                 return None
+            case "block":
+                while not (self.context.files / told[0]).exists():
+                    time.sleep(0.01)  # noqa: ASYNC251 - that is the bug
+                return None
             case "hang":
                 await asyncio.Event().wait()
                 return None
@@ -80,7 +95,8 @@ class Scripted(Quiet):
                 return RateLimited(float(told[0]))
             case "unless":
                 return None if (self.context.files / told[0]).exists() else await self._act(*told[1:])
-        return FAILURES[act](act)
+        kind, _, code = act.partition("-")
+        return FAILURES[kind](code or kind)
 
     def _note(self, name: str, line: str) -> None:
         with (self.context.files / name).open("a") as file:
@@ -90,6 +106,21 @@ class Scripted(Quiet):
 class Letter(Scripted):
     kind = "letter"
     capabilities = Capabilities(address_kind="external_id", parts=TEXT, window=5)
+
+
+class Parcel(Scripted):
+    """Can be asked: `known` has a line for each recipient that it knows of, with the provider's id or nothing."""
+
+    kind = "parcel"
+    capabilities = Capabilities(address_kind="webpush", parts=TEXT, reconciles=True)
+
+    async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
+        known = dict(line.split(":") for line in (self.context.files / "known").read_text().split())
+        return [
+            Traced(message_id=each.message.id, provider_ids=tuple(filter(None, [known[each.message.recipient_id]])))
+            for each in messages
+            if each.message.recipient_id in known and each.message.parts["text"] == "unknown"
+        ]
 
 
 class Brief(Scripted):

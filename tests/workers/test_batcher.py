@@ -193,7 +193,7 @@ async def test_an_old_batch_is_found_behind_many_new_ones(floor: Floor) -> None:
 async def test_what_falls_due_after_the_close_goes_into_the_next_batch(floor: Floor) -> None:
     job_id = floor.run({"c-1": "ok", "c-2": "ok"}, channel="paper")
     with floor.db.snapshot() as tx:
-        first, *_ = places_due(tx, "paper")
+        first, *_ = places_due(tx, floor.world.house, "paper")
     with floor.db.transaction() as tx:
         claim(tx, floor.world.house, "paper", first, worker="w", lease=timedelta(seconds=9), limit=10)
     [early] = all_batches(floor)

@@ -154,7 +154,7 @@ def _take_from(floor: Floor, job_id: int) -> Claim:
         [claim_id] = waiting
         assert leased.prolong(tx, claim_id, clock.now(tx).machine - LEASE)
         assert reap.take_back(tx, floor.world.house, claim_id, 1) == 5
-        [place] = [place for place in places_due(tx, "letter") if place[1] == 1]
+        [place] = [place for place in places_due(tx, floor.world.house, "letter") if place[1] == 1]
         other = claim(tx, floor.world.house, "letter", place, worker="w-2", lease=LEASE, limit=200)
     assert isinstance(other, Claim)
     assert len(other.members) == 5

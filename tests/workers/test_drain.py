@@ -119,7 +119,7 @@ async def test_outcomes_outlast_a_database_that_goes_away(postgres_floor: Floor,
             await floor.until(lambda: len(floor.sent()) >= 1)
             with _away(floor.db, postgres_url):
                 floor.touch("letter", "go")
-                await floor.until(lambda: "record.waits" in [line["event"] for line in logs])
+                await floor.until(lambda: "worker.waits_for_database" in [line["event"] for line in logs])
             await floor.until_states(job_id, {("accepted", None): 4})
     assert sorted(floor.sent()) == ["c-0", "c-1", "c-2", "c-9"]
     assert "example.com" not in str(logs)
@@ -134,7 +134,7 @@ async def test_time_is_up_also_while_the_database_is_away(postgres_floor: Floor,
         await floor.until(lambda: floor.sent() == ["c-1"])
         with _away(floor.db, postgres_url):
             floor.touch("letter", "go")
-            await floor.until(lambda: "record.waits" in [line["event"] for line in logs])
+            await floor.until(lambda: "worker.waits_for_database" in [line["event"] for line in logs])
             await _cut_short(delivery)
     assert floor.states(job_id) == {("sending", None): 1}
 

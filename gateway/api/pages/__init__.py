@@ -2,10 +2,16 @@
 
 from litestar import Router
 
-from gateway.api.pages import click, coupon, unsubscribe
+from gateway.api.pages import click, coupon, opt_in, preferences, unsubscribe
 from gateway.api.pages.errors import exception_handlers
 
 
 def pages() -> Router:
-    handlers = [*unsubscribe.HANDLERS, *click.HANDLERS, *coupon.HANDLERS]
+    handlers = [
+        *unsubscribe.HANDLERS,
+        *opt_in.HANDLERS,
+        *preferences.HANDLERS,
+        *click.HANDLERS,
+        *coupon.HANDLERS,
+    ]
     return Router("/", route_handlers=handlers, exception_handlers=exception_handlers())

@@ -13,7 +13,8 @@ from msgspec import Struct
 from gateway.api.operations import public
 from gateway.api.pages import html
 from gateway.api.pages.errors import Missing
-from gateway.api.pages.texts import LANGUAGES, Texts, language_of, language_wished
+from gateway.api.pages.texts import LANGUAGES, Texts
+from gateway.api.pages.visits import language_for
 from gateway.api.rooms import Here, InPath, Visit
 from gateway.domain.coupon import BadCode, parse_code
 from gateway.domain.offer import Offer
@@ -41,7 +42,7 @@ async def show(request: Visit, code: InPath, rooms: Here) -> Response[str]:
     except BadCode:
         raise Missing from None
     seen = await rooms.db.read(_seen, rooms.installation, parsed)
-    language = language_of(seen.locale) or language_wished(request.headers.get("accept-language", ""))
+    language = language_for(request, seen.locale)
     texts, offer = LANGUAGES[language], seen.validity.offer
     parts = [
         html.sentence(offer.title if offer else ""),

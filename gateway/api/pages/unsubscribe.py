@@ -8,12 +8,14 @@ from msgspec import Struct
 from gateway.api.operations import public
 from gateway.api.pages import html
 from gateway.api.pages.errors import Missing
-from gateway.api.pages.texts import LANGUAGES, language_of, language_wished
+from gateway.api.pages.texts import LANGUAGES
+from gateway.api.pages.visits import language_for
 from gateway.api.rooms import Here, InPath, Rooms, Visit
+from gateway.domain.languages import messages_in
 from gateway.domain.tokens import BadToken, MessageRef
 from gateway.services import track
 from gateway.services.installation import Installation
-from gateway.storage import recipients, sends
+from gateway.storage import merges, recipients, sends
 from gateway.storage.database import Transaction
 
 _LISTED: Final[dict[str, Any]] = {"listed": False}
@@ -30,7 +32,7 @@ class Leaving(Struct, frozen=True, kw_only=True):
 @get("/u/{token:str}", opt=public("Ask whether to unsubscribe", **_LISTED))
 async def ask(request: Visit, token: InPath, rooms: Here) -> Response[str]:
     leaving = await rooms.db.read(_leaving, _ref(rooms, token))
-    language = _language(request, leaving)
+    language = language_for(request, leaving.locale)
     texts = LANGUAGES[language]
     question = html.sentence(_told(texts.unsubscribe_ask, rooms.installation, language, leaving))
     return html.page(language, texts.unsubscribe_title, [question, html.button(texts.unsubscribe_button)])
@@ -41,11 +43,11 @@ async def leave(request: Visit, token: InPath, rooms: Here) -> Response[str]:
     ref = _ref(rooms, token)
     body = await request.body()
     # A mail program sends this pair, as a form of either kind; our button sends nothing.
-    source = "one-click" if b"List-Unsubscribe" in body and b"One-Click" in body else "preference page"
+    source = "one-click" if b"List-Unsubscribe" in body and b"One-Click" in body else "unsubscribe-page"
     if not await rooms.db.write_urgently(track.unsubscribe, rooms.installation, ref, source):
         raise Missing
     leaving = await rooms.db.read(_leaving, ref)
-    language = _language(request, leaving)
+    language = language_for(request, leaving.locale)
     texts = LANGUAGES[language]
     done = html.sentence(_told(texts.unsubscribed, rooms.installation, language, leaving))
     return html.page(language, texts.unsubscribed_title, [done])
@@ -59,22 +61,18 @@ def _ref(rooms: Rooms, token: str) -> MessageRef:
 
 
 def _leaving(tx: Transaction, ref: MessageRef) -> Leaving:
-    send = sends.get(tx, [ref.key]).get(ref.key)
-    person = recipients.profiles(tx, [ref.recipient_id]).get(ref.recipient_id)
+    key = merges.follow(tx, ref.key)
+    send = sends.get(tx, [key]).get(key)
+    person = recipients.profiles(tx, [key.recipient_id]).get(key.recipient_id)
     if send is None:
         raise Missing
     return Leaving(locale=person.locale if person else None, purpose=send.purpose, channel=ref.channel)
 
 
-def _language(request: Visit, leaving: Leaving) -> str:
-    return language_of(leaving.locale) or language_wished(request.headers.get("accept-language", ""))
-
-
 def _told(text: str, installation: Installation, language: str, leaving: Leaving) -> str:
-    texts, capabilities = LANGUAGES[language], installation.channels.get(leaving.channel)
-    by_kind = texts.channels.get(capabilities.address_kind) if capabilities else None
-    kind = texts.purposes.get(leaving.purpose, f"“{leaving.purpose}”")
-    return text.format(kind=kind, channel=by_kind or f"({leaving.channel})")
+    capabilities = installation.channels.get(leaving.channel)
+    kind = capabilities.address_kind if capabilities else None
+    return text.format(messages=messages_in(language, [leaving.purpose], leaving.channel, kind))
 
 
 HANDLERS: Final = (ask, leave)

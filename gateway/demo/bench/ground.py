@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.contract import Capabilities
 from gateway.domain.consent import ConsentRow
+from gateway.domain.lanes import BULK
 from gateway.domain.offer import Offer
 from gateway.domain.policy import CapRule, Policies, QuietRule
 from gateway.domain.recipient import Profile
@@ -20,7 +21,6 @@ from gateway.storage import clock, consents, offers, recipients, schema, suppres
 from gateway.storage.database import Database, Transaction
 from gateway.storage.rows import insert_rows
 from gateway.storage.scratch import Scratch
-from gateway.storage.sends import BULK
 from gateway.storage.sizes import version
 from gateway.storage.tables import sends
 

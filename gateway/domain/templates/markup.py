@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from gateway.domain.templates.grammar import is_track
 from gateway.domain.templates.links import URL_ATTRIBUTES, forbidden_scheme, scheme_of
+from gateway.domain.templates.names import OWN_LINKS
 from gateway.domain.templates.problems import TemplateProblem
 
 # Three non-characters stand in the flattened text for what the template writes there.
@@ -193,5 +194,5 @@ def flattened(body: list[nodes.Node]) -> Iterator[tuple[str, int]]:
 def _flat(part: nodes.Expr) -> str:
     if isinstance(part, nodes.TemplateData):
         return _MARKS.sub("\ufffd", part.data)
-    is_link = is_track(part) or (isinstance(part, nodes.Name) and part.name == "unsubscribe_url")
+    is_link = is_track(part) or (isinstance(part, nodes.Name) and part.name in OWN_LINKS)
     return LINK if is_link else VALUE

@@ -59,6 +59,7 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     coupon: CouponNames | None = None
     sender: SenderNames | None = None
     unsubscribe_url: str | None = None
+    preferences_url: str | None = None
     links: Mapping[int, str] | None = None
 
 
@@ -70,7 +71,10 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The names with a fixed set of fields: any other field is an error at acceptance."""
 
-KNOWN: Final = frozenset({*FIELDS, "vars", "unsubscribe_url"})
+OWN_LINKS: Final = frozenset({"unsubscribe_url", "preferences_url"})
+"""Addresses that the gateway makes for each message: always whole web addresses."""
+
+KNOWN: Final = frozenset({*FIELDS, *OWN_LINKS, "vars"})
 RESERVED: Final = KNOWN | {"track", "loop", "self", "super", "caller", "varargs", "kwargs", "context"}
 """Names that a template cannot assign. A job variable of such a name is reached through `vars.` only."""
 
@@ -85,6 +89,7 @@ def values(context: RenderContext) -> dict[str, Any]:
         "coupon": _fields(context.coupon),
         "sender": _fields(context.sender),
         "unsubscribe_url": context.unsubscribe_url,
+        "preferences_url": context.preferences_url,
     }
     return {name: Absent(name=name) if value is None else value for name, value in named.items()}
 

@@ -155,9 +155,9 @@ def compile_part(source: str, name: str, part: Part, locale: str, known: frozens
 
 def _checked_values(context: RenderContext) -> dict[str, Any]:
     """The names of the context. The gateway's own addresses must be web addresses: HTML relies on it."""
-    addresses = [*(context.links or {}).values(), context.unsubscribe_url]
+    addresses = [*(context.links or {}).values(), context.unsubscribe_url, context.preferences_url]
     if any(address and not address.startswith(("https://", "http://")) for address in addresses):
-        raise RenderRefused("a tracked or unsubscribe address is not a web address")
+        raise RenderRefused("an address of the gateway's own is not a web address")
     return values(context)
 
 

@@ -21,6 +21,8 @@ REST: Final[tuple[Check, ...]] = (
     sending.a_refused_message_does_not_stop_the_others,
     sending.an_unreachable_provider_gives_outcomes_and_no_exception,
     sending.a_cancelled_send_ends_promptly,
+    sending.what_it_took_is_found_again,
+    sending.nobody_is_called_missing_while_the_provider_is_away,
     texts.no_failure_or_log_leaks_a_person_a_body_or_a_secret,
     hooks.an_unsigned_call_is_refused,
     hooks.a_genuine_call_is_accepted_and_an_altered_one_refused,

@@ -2,9 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from gateway.contract import Failure, Outbound, Outcome, PermanentFailure
+from gateway.contract import (
+    ChannelMisconfigured,
+    Doubtful,
+    Failure,
+    Outbound,
+    Outcome,
+    PermanentFailure,
+    RateLimited,
+    Traced,
+    TransientFailure,
+)
 from gateway.registry.patience import stop
 from gateway.testkit.case import Bench, Defect, NotApplicable, tame
 
@@ -64,6 +75,53 @@ async def a_cancelled_send_ends_promptly(bench: Bench) -> None:
         await _let_it_wait(task, is_silent=bench.case.silent is not None)
         if not await stop(task, grace_s=PROMPT_S):
             raise Defect(f"a cancelled `send` was still at it after {PROMPT_S:g} s: let CancelledError pass")
+
+
+async def what_it_took_is_found_again(bench: Bench) -> None:
+    if not bench.capabilities.reconciles:
+        raise NotApplicable("the capabilities do not say `reconciles`")
+    async with bench.connected() as (channel, peer):
+        outcomes = one_each(await bench.sent(channel, peer.messages), peer.messages)
+        traces = await bench.in_time("look_up", channel.look_up(_doubtful(peer.messages)))
+    found = _traces(traces, peer.messages)
+    for message_id, outcome in outcomes.items():
+        if message_id in found and outcome.provider_id not in found[message_id]:
+            raise Defect(f"{message_id}: `look_up` says {found[message_id]}, but it was taken as {outcome.provider_id}")
+    if not found:
+        raise Defect("`look_up` found none of the messages that the peer took")
+
+
+async def nobody_is_called_missing_while_the_provider_is_away(bench: Bench) -> None:
+    if not bench.capabilities.reconciles:
+        raise NotApplicable("the capabilities do not say `reconciles`")
+    if bench.case.peer is None:
+        raise NotApplicable("the case names no `peer`")
+    async with bench.case.peer() as gone:
+        peer = bench.complete(gone)
+    async with bench.opened(peer.config) as channel:
+        try:
+            traces = await bench.in_time("look_up", channel.look_up(_doubtful(peer.messages)))
+        except (ChannelMisconfigured, RateLimited, TransientFailure):
+            return
+    if _traces(traces, peer.messages):
+        raise Defect("`look_up` knows what became of messages, although nobody was there to be asked")
+
+
+def _doubtful(messages: Sequence[Outbound]) -> list[Doubtful]:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    return [Doubtful(message=message, since=since) for message in messages]
+
+
+def _traces(told: Any, batch: Sequence[Outbound]) -> dict[str, tuple[str, ...]]:
+    """The provider's ids by message. Raises Defect for anything but one Traced for some of the messages."""
+    asked, found = {message.id for message in batch}, {}
+    for trace in told:
+        if not isinstance(trace, Traced) or not all(isinstance(id, str) for id in trace.provider_ids):
+            raise Defect(f"`look_up` gave a {type(trace).__name__} where a Traced belongs")
+        if trace.message_id not in asked or trace.message_id in found:
+            raise Defect(f"{trace.message_id}: `look_up` says more than once, or unasked, what became of it")
+        found[trace.message_id] = trace.provider_ids
+    return found
 
 
 async def sent_to_nobody(bench: Bench) -> tuple[list[Any], Sequence[Outbound]]:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -36,6 +37,8 @@ class Twilio:
     def __init__(self) -> None:
         self.forms: list[dict[str, str]] = []
         self.sids: dict[str, str] = {}
+        self.listed: list[dict[str, Any]] = []
+        self.lists = True
         self.faults: dict[str, Answer] = {}
         self.account_status = "active"
         self.hold = 1
@@ -47,6 +50,7 @@ class Twilio:
     def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/2010-04-01/Accounts/{account}/Messages.json", self.create)
+        app.router.add_get("/2010-04-01/Accounts/{account}/Messages.json", self.find)
         app.router.add_get("/2010-04-01/Accounts/{account}.json", self.account)
         return app
 
@@ -54,6 +58,23 @@ class Twilio:
         if not _authorized(request):
             return refusal(401, 20003, "Authenticate")
         return web.json_response({"sid": ACCOUNT, "status": self.account_status, "friendly_name": "Test"})
+
+    async def find(self, request: web.Request) -> web.StreamResponse:
+        """The newest first, as Twilio lists them; `lists` off, it is busy."""
+        if not _authorized(request):
+            return refusal(401, 20003, "Authenticate")
+        if not self.lists:
+            return await self.busy(request)
+        found = [each for each in reversed(self.listed) if each["to"] == request.query["To"]]
+        return web.json_response({"messages": found[: int(request.query["PageSize"])], "next_page_uri": None})
+
+    def keep(self, form: dict[str, str], at: datetime | None = None, **changes: Any) -> str:
+        """Let a message be on Twilio's list, and so accepted. Returns its sid."""
+        sid = f"SM{uuid4().hex}"
+        sender = {"from": form.get("From"), "messaging_service_sid": form.get("MessagingServiceSid")}
+        told = {"sid": sid, "to": form["To"], "body": form["Body"], "direction": "outbound-api", "status": "sent"}
+        self.listed.append(told | sender | {"date_created": format_datetime(at or datetime.now(UTC))} | changes)
+        return sid
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         self.at_once += 1
@@ -103,6 +124,7 @@ class Twilio:
 
     async def dropped(self, request: web.Request) -> web.StreamResponse:
         """Takes the message and hangs up."""
+        self.keep(self.forms[-1])
         assert request.transport is not None
         request.transport.abort()
         return web.Response()

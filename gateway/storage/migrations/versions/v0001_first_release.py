@@ -26,6 +26,7 @@ JSON: Final = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upgrade(op: Operations) -> None:
     _people(op)
+    _places(op)
     _consents(op)
     _jobs(op)
     _ledger(op)
@@ -34,6 +35,7 @@ def upgrade(op: Operations) -> None:
     _coupons(op)
     _batches(op)
     _callers(op)
+    _notices(op)
     _machinery(op)
 
 
@@ -55,12 +57,13 @@ def _people(op: Operations) -> None:
         "recipients",
         *_required(BIG_ID, "id"),
         *_required(TEXT, "external_id", "name"),
-        *_optional(TEXT, "locale", "time_zone", "zones", "country"),
+        *_optional(TEXT, "locale", "time_zone", "zones", "country", "jurisdiction"),
         *_required(JSON, "attributes"),
         *_required(INSTANT, "created_at", "updated_at"),
         *_optional(INSTANT, "erased_at"),
         sa.PrimaryKeyConstraint("id", name="pk_recipients"),
         sa.UniqueConstraint("external_id", name="uq_recipients_external_id"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "recipient_aliases",
@@ -73,6 +76,19 @@ def _people(op: Operations) -> None:
         ),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_recipient_aliases_recipient", "recipient_aliases", ["recipient_id"])
+    op.create_table(
+        "recipient_merges",
+        sa.Column("old_id", BIG, autoincrement=False, nullable=False),
+        *_required(BIG, "recipient_id"),
+        *_required(SMALL, "runs"),
+        *_required(INSTANT, "merged_at"),
+        sa.PrimaryKeyConstraint("old_id", name="pk_recipient_merges"),
+        sa.ForeignKeyConstraint(
+            ["recipient_id"], ["recipients.id"], name="fk_recipient_merges_recipient_id_recipients"
+        ),
+    )
+    op.create_index("ix_recipient_merges_recipient", "recipient_merges", ["recipient_id"])
     op.create_table(
         "preferences",
         sa.Column("recipient_id", BIG, autoincrement=False, nullable=False),
@@ -83,6 +99,9 @@ def _people(op: Operations) -> None:
         *_required(TEXT, "source"),
         sa.PrimaryKeyConstraint("recipient_id", name="pk_preferences"),
     )
+
+
+def _places(op: Operations) -> None:
     op.create_table(
         "addresses",
         *_required(BIG_ID, "id"),
@@ -127,6 +146,7 @@ def _consents(op: Operations) -> None:
         *_required(TEXT, "actor"),
         sa.PrimaryKeyConstraint("id", name="pk_consents"),
         sa.ForeignKeyConstraint(["recipient_id"], ["recipients.id"], name="fk_consents_recipient_id_recipients"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_consents_recipient", "consents", ["recipient_id", "at"])
     op.create_table(
@@ -160,7 +180,7 @@ def _consents(op: Operations) -> None:
         *_required(TEXT, "register", "kind", "hash"),
         *_required(BOOLEAN, "is_listed"),
         *_required(INSTANT, "screened_at", "valid_until"),
-        sa.PrimaryKeyConstraint("register", "kind", "hash", name="pk_screenings"),
+        sa.PrimaryKeyConstraint("kind", "hash", "register", name="pk_screenings"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -202,6 +222,7 @@ def _jobs(op: Operations) -> None:
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.ForeignKeyConstraint(["offer_id"], ["offers.id"], name="fk_jobs_offer_id_offers"),
         sa.UniqueConstraint("public_id", name="uq_jobs_public_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_jobs_state", "jobs", ["state", "start_at"])
     op.create_table(
@@ -225,6 +246,7 @@ def _ledger(op: Operations) -> None:
         *_required(INSTANT, "entered_at"),
         *_optional(INSTANT, "next_at", "sent_at", "ended_at"),
         *_required(SMALL, "run", "shard", "step", "route"),
+        *_optional(SMALL, "next_step"),
         *_required(TEXT, "arm"),
         *_optional(TEXT, "ended"),
         *_optional(JSON, "variables"),
@@ -270,7 +292,7 @@ def _tries(op: Operations) -> None:
         *_required(BIG, "job_id", "recipient_id"),
         *_required(SMALL, "run", "step"),
         *_required(TEXT, "channel"),
-        *_required(INSTANT, "since"),
+        *_required(INSTANT, "since", "machine_since"),
         *_optional(INSTANT, "ask_at"),
         *_required(SMALL, "asked"),
         *_optional(INSTANT, "alerted_at"),
@@ -308,6 +330,7 @@ def _events(op: Operations) -> None:
     )
     op.create_index("ix_events_job", "events", ["job_id", "type"])
     op.create_index("ix_events_recipient", "events", ["recipient_id", "at"])
+    op.create_index("ix_events_yielded", "events", ["at"], **_only("type = 'yielded'"))
     op.create_index("uq_events_dedupe", "events", ["dedupe_key"], unique=True, **_only("dedupe_key IS NOT NULL"))
     op.create_table(
         "parked_events",
@@ -401,15 +424,35 @@ def _callers(op: Operations) -> None:
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
     )
     op.create_table(
+        "audit",
+        *_required(BIG_ID, "id"),
+        *_required(INSTANT, "at"),
+        *_required(TEXT, "actor", "action", "subject"),
+        *_required(JSON, "detail"),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_audit_subject", "audit", ["subject", "id"])
+    op.create_table(
+        "policy_versions",
+        *_required(TEXT, "hash"),
+        *_required(BYTES, "body"),
+        *_required(INSTANT, "in_force_at"),
+        sa.PrimaryKeyConstraint("hash", name="pk_policy_versions"),
+    )
+
+
+def _notices(op: Operations) -> None:
+    op.create_table(
         "endpoints",
         *_required(BIG_ID, "id"),
-        *_required(TEXT, "public_id", "client", "url"),
+        *_required(TEXT, "public_id", "client", "url", "description"),
         *_required(JSON, "types"),
         *_required(BYTES, "secrets"),
         *_required(TEXT, "state"),
         *_optional(TEXT, "reason"),
         *_required(INSTANT, "created_at"),
-        *_optional(INSTANT, "failing_since"),
+        *_optional(INSTANT, "failing_since", "rest_until"),
         sa.PrimaryKeyConstraint("id", name="pk_endpoints"),
         sa.UniqueConstraint("public_id", name="uq_endpoints_public_id"),
     )
@@ -432,7 +475,8 @@ def _callers(op: Operations) -> None:
         sa.UniqueConstraint("endpoint_id", "public_id", name="uq_notices_endpoint_id_public_id"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_notices_due", "notices", ["due_at"], **_only("due_at IS NOT NULL"))
+    op.create_index("ix_notices_due", "notices", ["endpoint_id", "due_at"], **_only("due_at IS NOT NULL"))
+    op.create_index("ix_notices_endpoint", "notices", ["endpoint_id", "id"])
 
 
 def _machinery(op: Operations) -> None:
@@ -444,6 +488,7 @@ def _machinery(op: Operations) -> None:
         *_optional(INSTANT, "paced_until", "check_at"),
         sa.Column("checks", SMALL, nullable=False, server_default=sa.text("0")),
         sa.Column("faults", SMALL, nullable=False, server_default=sa.text("0")),
+        *_optional(BIG, "trying"),
         sa.PrimaryKeyConstraint("channel", name="pk_channel_states"),
     )
     op.create_table(
@@ -471,21 +516,4 @@ def _machinery(op: Operations) -> None:
         sa.Column("id", SMALL, autoincrement=False, nullable=False),
         *_required(BIG, "offset_us"),
         sa.PrimaryKeyConstraint("id", name="pk_business_clock"),
-    )
-    op.create_table(
-        "audit",
-        *_required(BIG_ID, "id"),
-        *_required(INSTANT, "at"),
-        *_required(TEXT, "actor", "action", "subject"),
-        *_required(JSON, "detail"),
-        sa.PrimaryKeyConstraint("id", name="pk_audit"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_audit_subject", "audit", ["subject", "id"])
-    op.create_table(
-        "policy_versions",
-        *_required(TEXT, "hash"),
-        *_required(BYTES, "body"),
-        *_required(INSTANT, "in_force_at"),
-        sa.PrimaryKeyConstraint("hash", name="pk_policy_versions"),
     )
