@@ -255,6 +255,22 @@ class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not timedelta(0) <= self.spread <= timedelta(hours=12):
             raise ValueError("spread: between PT0S and PT12H")
 
+    def purpose(self, name: str) -> Purpose:
+        """The rules of a purpose; one that is not there any more asks for everything."""
+        return self.purposes.get(name) or Purpose()
+
+    def basis_on(self, purpose: str, channel: str) -> tuple[Basis, dict[str, Basis]]:
+        """On what basis people are written to: in general, and by country where its law asks for another.
+
+        Of several rules of a country the last one holds. What needs nobody's consent needs none anywhere.
+        """
+        basis = self.purpose(purpose).basis_on(channel)
+        if basis == "none":
+            return basis, {}
+        rules = [rule for rule in self.basis if purpose in rule.purposes]
+        rules = [rule for rule in rules if not rule.channels or channel in rule.channels]
+        return basis, {country: rule.basis for rule in rules for country in rule.countries}
+
     @property
     def default_zone(self) -> ZoneInfo:
         return ZoneInfo(self.default_time_zone)

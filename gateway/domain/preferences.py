@@ -55,14 +55,9 @@ class Proof(Struct, frozen=True, kw_only=True):
 
 
 def basis_of(policies: Policies, purpose: str, channel: str, country: str | None) -> Basis:
-    """On what basis people in a country are written to. What needs nobody's consent needs none anywhere."""
-    basis = policies.purposes[purpose].basis_on(channel)
-    own = [
-        rule.basis
-        for rule in policies.basis
-        if country in rule.countries and purpose in rule.purposes and (not rule.channels or channel in rule.channels)
-    ]
-    return own[-1] if own and basis != "none" else basis
+    """On what basis people in a country are written to."""
+    basis, basis_in = policies.basis_on(purpose, channel)
+    return basis_in.get(country or "", basis)
 
 
 def masked(kind: str, value: str) -> str | None:

@@ -106,8 +106,8 @@ def begins_at(job: Job) -> datetime:
 
 
 def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) -> NewEntry:
-    follows, decision = planned.follows, planned.decision
-    is_held_out = isinstance(decision, Skip) and decision.reason == "holdout"
+    is_held_out = isinstance(planned.decision, Skip) and planned.decision.reason == "holdout"
+    follows = End("holdout") if is_held_out else planned.follows
     return NewEntry(
         key=planned.place.key,
         entered_at=now,
@@ -115,7 +115,7 @@ def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) ->
         next_step=follows.step if isinstance(follows, Next) else None,
         route=planned.place.route,
         arm="holdout" if is_held_out else "test",
-        ended="holdout" if is_held_out else follows.reason if isinstance(follows, End) else None,
+        ended=follows.reason if isinstance(follows, End) else None,
         variables=variables,
     )
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from hashlib import blake2b
 
 from msgspec import Struct
 
 from gateway.domain.caps import Rival, longest_reach
-from gateway.domain.holdout import Held, held_out
+from gateway.domain.holdout import Held, drawn, held_out
 from gateway.domain.plan import Facts
 from gateway.services.installation import Installation
 from gateway.services.rules import caps_of, lead_of, purpose_of, zones_of
@@ -86,7 +85,7 @@ def facts_of(
         clicked=past.clicked,
         offer_over=job.offer is not None and job.offer.over(at),
         expires_at=past.expires_at,
-        chance=_chance(job.id, recipient_id),
+        chance=drawn(f"spread:{job.spec.name}", known.external_id),
     )
 
 
@@ -97,12 +96,6 @@ def _rivals(installation: Installation, gathered: Gathered, known: Known, job: J
         if other.spec.priority > job.spec.priority and other.spec.counts_towards_caps:
             at = max(queued.due_at, gathered.at) + lead_of(installation, queued.channel)
             yield Rival(at, queued.channel, queued.purpose, other.public_id)
-
-
-def _chance(job_id: int, recipient_id: int) -> float:
-    """The person's place in what is spread over a time: another one in every job."""
-    digest = blake2b(b"%d:%d" % (job_id, recipient_id), digest_size=4).digest()
-    return int.from_bytes(digest) / 2**32
 
 
 def holdout_of(installation: Installation, job: Job, external_id: str) -> Held | None:

@@ -71,7 +71,8 @@ def plan_step(
 
 def question_of(installation: Installation, job: Job, step: int, candidate: Candidate, gathered: Gathered) -> Asked:
     """What is asked of the one decision when this step is planned for an entry."""
-    delay = max(job.spec.steps[0].after, timedelta(0)) if step == 0 else timedelta(0)
+    # Later steps, and the further channels of the first, fall due when their delay is over.
+    delay = max(job.spec.steps[0].after, timedelta(0)) if step == candidate.route == 0 else timedelta(0)
     at = gathered.at + delay
     known = gathered.known[candidate.key.recipient_id]
     home = zones_of(installation, known.zones)[0]

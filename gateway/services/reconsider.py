@@ -58,9 +58,10 @@ def questions(
         job, entry = job_of[key.job_id], entry_of[key.entry]
         unanswered = _is_unanswered(key, entry)
         steps = clicked.get((key.job_id, key.recipient_id), set())
+        is_asked = job.spec.steps[key.step].only_if == "not_clicked"
         past = Past(
             redeemed=entry.redeemed,
-            clicked=key.step in steps if unanswered else bool(steps),
+            clicked=bool(steps) if is_asked else key.step in steps,
             expires_at=row.expires_at if may_expire else None,
         )
         facts = facts_of(installation, gathered, key.recipient_id, job, past, now)

@@ -45,7 +45,7 @@ def _rules(
     policies = installation.policies
     return Rules(
         purpose=spec.purpose,
-        routes=tuple(_route(installation, spec.purpose, purpose, channel) for channel in channels),
+        routes=tuple(_route(installation, spec.purpose, channel) for channel in channels),
         only_if=only_if,
         caps=caps_of(policies, spec),
         obeys_caps=spec.obeys_caps,
@@ -57,42 +57,35 @@ def _rules(
 
 
 def purpose_of(installation: Installation, spec: JobSpec) -> Purpose:
-    """The purpose's rules; one that policy has forgotten since asks for everything."""
-    return installation.policies.purposes.get(spec.purpose) or Purpose()
+    return installation.policies.purpose(spec.purpose)
 
 
 def caps_of(policies: Policies, spec: JobSpec) -> tuple[CapRule, ...]:
     return policies.caps + spec.caps if spec.obeys_caps else ()
 
 
-def _route(installation: Installation, name: str, purpose: Purpose, channel: str) -> Route:
+def _route(installation: Installation, purpose: str, channel: str) -> Route:
     capabilities = installation.channels.get(channel)
-    policies = installation.policies
-    basis_in = {
-        country: rule.basis
-        for rule in policies.basis
-        if name in rule.purposes and (not rule.channels or channel in rule.channels)
-        for country in rule.countries
-    }
-    registers = [register for register in policies.registers if register.covers(channel, name)]
-    basis = purpose.basis_on(channel)
+    basis, basis_in = installation.policies.basis_on(purpose, channel)
     return Route(
         channel=channel,
         # A channel that a broken deployment took away is planned as if everybody had an address:
         # its sends wait for it, and their claim asks again.
         address_kind=capabilities.address_kind if capabilities else "external_id",
         basis=basis,
-        # What needs nobody's consent is no country's marketing either.
-        basis_in={} if basis == "none" else basis_in,
-        registers_in={}
-        if basis == "none"
-        else {
-            country: tuple(register.name for register in registers if country in register.countries)
-            for register in registers
-            for country in register.countries
-        },
+        basis_in=basis_in,
+        registers_in=_registers_in(installation.policies, purpose, channel) if basis != "none" else {},
         lead=lead_of(installation, channel),
     )
+
+
+def _registers_in(policies: Policies, purpose: str, channel: str) -> dict[str, tuple[str, ...]]:
+    """By country, the registers that must have cleared whoever did not agree."""
+    covering = [register for register in policies.registers if register.covers(channel, purpose)]
+    countries = {country for register in covering for country in register.countries}
+    return {
+        country: tuple(register.name for register in covering if country in register.countries) for country in countries
+    }
 
 
 def lead_of(installation: Installation, channel: str) -> timedelta:

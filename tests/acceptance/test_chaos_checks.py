@@ -270,6 +270,10 @@ FORGERIES: dict[str, tuple[str, Forgery]] = {
         "reasons are true",
         lambda run: changed(run, key("dora", "later"), state="expired"),
     ),
+    "a message that was to go out again and did not": (
+        "reasons are true",
+        lambda run: changed(run, key("carla", "news"), state="cancelled", reason="completed", cap_at=None),
+    ),
     "a doubled mail": ("nothing arrives twice", lambda run: arrived(run, arrival("dora", "later"))),
     "a mail of another's text": (
         "mails are what they say",

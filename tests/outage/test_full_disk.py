@@ -25,7 +25,7 @@ from tests.workers.floor import crew_for
 House = tuple[Crew, httpx.AsyncClient, Callable[[], None]]
 """Workers and an API on a database with little room, and what makes more."""
 
-PADDING = os.urandom(8000).hex()
+PADDING = os.urandom(30_000).hex()
 """What takes up room, and cannot be pressed together."""
 
 
@@ -131,7 +131,7 @@ def _all_entered(db: Database, jobs: int) -> bool:
         return tx.scalar(text("SELECT count(*) FROM jobs WHERE expanded_at IS NOT NULL")) == jobs
 
 
-async def _until(holds: Callable[[], bool], within_s: float = 60) -> None:
+async def _until(holds: Callable[[], bool], within_s: float = 180) -> None:
     async with asyncio.timeout(within_s):
         while not holds():
             await asyncio.sleep(0.05)

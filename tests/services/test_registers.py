@@ -229,11 +229,12 @@ def test_nobody_is_asked_about_who_said_yes_or_no_or_lives_elsewhere(asked: Regi
     asked.household("objected", 3, name="objected")
     asked.consents("objected", "objected", channel="postal")
     asked.household("abroad", 4, name="abroad", country="FR")
-    asked.household("unknown", 5, name="unknown", country=None)
+    asked.household("by-box", 5, name="by-box", country=None)
     asked.household("other-channel", 6, grants=["email"], name="other-channel")
     asked.people("no-box", country="IT", name="no-box")
-    assert asked.names_to_screen() == ["silent", "other-channel"]
-    assert asked.counts() == (0, 0, 0, 2)
+    # Whoever gave no country is protected by the one of the letter box.
+    assert asked.names_to_screen() == ["silent", "by-box", "other-channel"]
+    assert asked.counts() == (0, 0, 0, 3)
 
 
 def test_who_said_yes_to_one_purpose_is_asked_about_for_the_others(db: Database) -> None:

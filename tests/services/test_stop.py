@@ -265,7 +265,7 @@ def test_there_is_nothing_to_steer_in_a_job_that_never_was(world: World) -> None
 
 def test_a_job_is_done_when_its_last_entry_is_over_and_not_before(ada: World) -> None:
     job_id = ada.run(step(), step("two", after="P1D"))
-    for expected in (0, 1):
+    for expected in ([], [job_id]):
         ada.pump()
         with ada.db.transaction() as tx:
             assert jobs.finish(tx, clock.now(tx).business) == expected
