@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from gateway.api.answers import answer
 from gateway.api.operations import needs
-from gateway.api.problems import RETRY_AWAY_S, Refusal
+from gateway.api.problems import KINDS, Refusal, answer_to
 from gateway.api.reading import CSV, NDJSON, expect_media_type
 from gateway.api.rooms import Call, Here, Rooms
 from gateway.domain.consent import ConsentRow
@@ -78,8 +78,8 @@ async def _taken_in(request: Call, rooms: Rooms, kind: Kind) -> Response[bytes]:
     async for page in pages_of(request, kind):
         try:
             result = await rooms.db.write(bulk.import_page, rooms.installation, kind, page, request.auth.client)
-        except Unavailable:
-            raise broken_off(page) from None
+        except Unavailable as error:
+            raise broken_off(page, error) from None
         received += len(page)
         written += result.written
         room = MOST_ERRORS - len(errors)
@@ -102,10 +102,11 @@ async def pages_of(request: Call, kind: Table) -> AsyncIterator[Sequence[Line] |
         raise Invalid([Problem(pointer="", detail=str(error))]) from None
 
 
-def broken_off(page: Sequence[Line] | CsvPage) -> Refusal:
+def broken_off(page: Sequence[Line] | CsvPage, error: Unavailable) -> Refusal:
     line = page.first if isinstance(page, CsvPage) else page[0][0]
-    detail = f"the database does not answer: the lines before line {line} are done, send it and the rest again"
-    return Refusal("unavailable", detail, headers={"Retry-After": str(RETRY_AWAY_S)})
+    away = answer_to(error)
+    detail = f"{KINDS[away.kind][1]} The lines before line {line} are done, send it and the rest again"
+    return Refusal(away.kind, detail, headers=away.headers)
 
 
 HANDLERS: Final = (recipients, consents, activities, suppressions)

@@ -93,8 +93,8 @@ async def screenings(request: Call, name: InPath, rooms: Here) -> Response[bytes
     async for page in pages_of(request, "screenings"):
         try:
             result = await rooms.db.write(registers.write_page, rooms.installation, name, screened_at, page)
-        except Unavailable:
-            raise broken_off(page) from None
+        except Unavailable as error:
+            raise broken_off(page, error) from None
         received += len(page)
         written += result.written
         errors += result.errors[: MOST_ERRORS - len(errors)]

@@ -99,6 +99,8 @@ def _tell(done: Restored, option: str) -> None:
         click.echo("No send is due.")
     if done.steps_due:
         click.echo(f"{done.steps_due} people are due for the next step of their job; it too may have gone out before.")
+    if done.batches:
+        click.echo(f"{done.batches} print batches were not handed over when the backup was made; ask the print shop.")
     click.echo(
         f"\nNext:  risveglio doubts list{option}\n"
         f"       risveglio presume-sent CHANNEL --until INSTANT{option}   (takes what was due for sent)\n"

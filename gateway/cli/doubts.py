@@ -30,7 +30,7 @@ def doubts() -> None:
 @doubts.command(name="list")
 @click.option("--job", help="Only those of this job.")
 @click.option("--channel", help="Only those on this channel.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="The most to list.")
 @config_option
 def list_(job: str | None, channel: str | None, limit: int, folder: Path) -> None:
     """List what is in doubt, the oldest first."""
@@ -49,13 +49,13 @@ def list_(job: str | None, channel: str | None, limit: int, folder: Path) -> Non
 
 
 @doubts.command()
-@click.argument("words", nargs=-1, metavar="[SEND] sent|not-sent|retry")
+@click.argument("words", nargs=-1, metavar="[SEND] VERDICT")
 @click.option("--job", help="Instead of SEND: all of this job that are in doubt, with --channel.")
 @click.option("--channel", help="The channel of those.")
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 @config_option
 def settle(words: tuple[str, ...], job: str | None, channel: str | None, yes: bool, folder: Path) -> None:
-    """Say what became of a message, or of all messages of a job on a channel.
+    """Say what became of a message, or of all messages of a job on a channel. VERDICT is one of:
 
     \b
     sent       it went out

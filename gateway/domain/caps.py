@@ -11,7 +11,7 @@ from gateway.domain.policy import CapRule, Period
 from gateway.domain.wall_time import instant
 
 YIELDS_WITHIN: Final = timedelta(hours=24)
-"""A message gives way to a more important one that is due so soon, or within the cap's window if that is shorter."""
+"""A message gives way to a more important one that is due so soon, where both would count for the same room."""
 
 
 class Spend(NamedTuple):
@@ -23,8 +23,9 @@ class Spend(NamedTuple):
 
 
 class Rival(NamedTuple):
-    """A more important message that waits for the same person: it would take a slot at `at`."""
+    """A more important message that waits for the same person: due at `due_at`, it would take a slot at `at`."""
 
+    due_at: datetime
     at: datetime
     channel: str
     purpose: str
@@ -87,16 +88,16 @@ def first_outranked(
         if not rule.covers(channel, purpose):
             continue
         ahead = sorted(
-            rival for rival in rivals if rule.covers(rival.channel, rival.purpose) and _near(rule, rival, at)
+            rival for rival in rivals if rule.covers(rival.channel, rival.purpose) and _near(rule, rival, at, zone)
         )
         if ahead and _taken(rule, spends, at, zone) + len(ahead) >= rule.max:
             return Outranked(rule, ahead[0])
     return None
 
 
-def _near(rule: CapRule, rival: Rival, at: datetime) -> bool:
-    """Soon enough to give way to. One that is late already counts too: it goes out at any moment."""
-    return rival.at < at + min(rule.reach, YIELDS_WITHIN)
+def _near(rule: CapRule, rival: Rival, at: datetime, zone: ZoneInfo) -> bool:
+    """Due soon enough to give way to, and counted where we are. One that is late goes out at any moment."""
+    return rival.due_at < at + YIELDS_WITHIN and bool(_around(rule, (rival.at,), at, zone))
 
 
 def _times(rule: CapRule, spends: Sequence[Spend]) -> list[datetime]:

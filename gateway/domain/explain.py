@@ -94,7 +94,9 @@ def _spend(spend: Spend) -> dict[str, Any]:
 
 
 def _rivals(facts: Facts) -> list[dict[str, Any]]:
-    return [{"at": rival.at, "channel": rival.channel, "job": rival.job} for rival in facts.rivals]
+    return [
+        {"due_at": rival.due_at, "at": rival.at, "channel": rival.channel, "job": rival.job} for rival in facts.rivals
+    ]
 
 
 def _zones(facts: Facts) -> list[str]:

@@ -295,7 +295,7 @@ def _yield(caps: tuple[CapRule, ...], facts: Facts, rules: Rules, route: Route, 
     rule, job = found.rule.name, found.rival.job
     if rules.over_cap == "skip":
         return Skip(channel=route.channel, reason="cap", rule=rule, yields_to=job)
-    again = max(found.rival.at - route.lead, due) + _ASKED_AGAIN
+    again = max(found.rival.due_at, due) + _ASKED_AGAIN
     if facts.expires_at is not None and again >= facts.expires_at:
         return Skip(channel=route.channel, reason="expired", rule=rule, yields_to=job)
     return Queue(channel=route.channel, due_at=again, wait_reason="priority", rule=rule, yields_to=job)

@@ -1,8 +1,12 @@
 """When to try again after a failure that may pass."""
 
 from datetime import timedelta
+from typing import Final
 
 from gateway.domain.policy import Retry
+
+AGAIN: Final = "again"
+"""The reason of a send that a worker holds once more, because it was perhaps sent before: it keeps its slot."""
 
 
 def backoff(retry: Retry, tries: int, chance: float) -> timedelta | None:

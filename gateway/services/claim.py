@@ -13,6 +13,7 @@ from gateway.domain.coupon import new_code
 from gateway.domain.ids import new_id
 from gateway.domain.notices import CouponNews
 from gateway.domain.plan import OF_THE_PERSON, Decision, Queue
+from gateway.domain.retry import AGAIN
 from gateway.domain.states import State
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services import throttle
@@ -104,7 +105,7 @@ def _decide(
     going = {key: row for key, row in rows.items() if key not in held}
     decided = decisions(tx, installation, going, job_of, entry_of, now)
     note_yields(tx, list(decided.items()), now)
-    moves = [_move(installation, key, decision, job_of[key.job_id], now) for key, decision in decided.items()]
+    moves = [_move(installation, rows[key], decision, job_of[key.job_id], now) for key, decision in decided.items()]
     return stopped + _admitted(tx, installation, channel, moves, job_of, now)
 
 
@@ -116,13 +117,14 @@ def _stopped(key: SendKey, job: Job, entry: Record) -> Move | None:
     return None
 
 
-def _move(installation: Installation, key: SendKey, decision: Decision, job: Job, now: datetime) -> Move:
+def _move(installation: Installation, row: Record, decision: Decision, job: Job, now: datetime) -> Move:
+    key = SendKey(*row[:5])
     if not isinstance(decision, Queue):
         return Move(key, state_of(decision), reason=reason_of(decision), keep_cap=True)
     if decision.due_at > now:
         return Move(key, State.QUEUED, due_at=decision.due_at, reason=reason_of(decision), keep_cap=True)
     slot = now + lead_of(installation, key.channel) if job.spec.counts_towards_caps else None
-    return Move(key, State.CLAIMED, cap_at=slot)
+    return Move(key, State.CLAIMED, cap_at=slot, reason=None if row.cap_at is None else AGAIN)
 
 
 def _admitted(

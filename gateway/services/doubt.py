@@ -16,6 +16,7 @@ from gateway.services.installation import Installation
 from gateway.services.problems import Conflict, NotFound
 from gateway.services.restore import REASON as RESTORED
 from gateway.services.track import match_parked
+from gateway.services.whereabouts import held
 from gateway.storage import attempts, audit, clock, doubts, jobs, locks, sends
 from gateway.storage.attempts import Attempt
 from gateway.storage.database import Transaction
@@ -52,7 +53,7 @@ def settle(tx: Transaction, key: SendKey, verdict: Verdict, *, actor: str, name:
 
     Raises NotFound, and Conflict where it is not (any more) in doubt.
     """
-    locks.lock_shards(tx, [shard_of(key.recipient_id)])
+    key = held(tx, key)
     row = sends.get(tx, [key]).get(key)
     if row is None:
         raise NotFound("there is no such send")

@@ -5,15 +5,17 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.domain import explain as decisions
 from gateway.domain.explain import Explanation
 from gateway.domain.plan import Queue, Wait
 from gateway.domain.states import CANCELLABLE
+from gateway.domain.wall_time import next_wall_time
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services.compose import send_id
 from gateway.services.expand import begins_at
+from gateway.services.follow import candidates
 from gateway.services.gather import gather, holdout_of
 from gateway.services.installation import Installation
 from gateway.services.planning import Asked, Candidate, question_of
@@ -195,7 +197,7 @@ def _inside(tx: Transaction, installation: Installation, job: Job, person: Recor
         next_at=entry.next_at,
         audience=_conditions(tx, job, person.id),
         sends=told,
-        decision=_asked_again(tx, installation, job, key, entry, rows),
+        decision=_asked_again(tx, installation, job, key, person.external_id, rows),
     )
 
 
@@ -228,26 +230,35 @@ def _asked_again(
     installation: Installation,
     job: Job,
     key: EntryKey,
-    entry: Record,
+    external_id: str,
     rows: Mapping[SendKey, Record],
 ) -> DecisionTold:
     """The decision as it falls now: of the send that waits, else of the step at which the entry stands."""
     now = clock.now(tx).business
-    full = entries.get(tx, [key])[key]
+    entry = entries.get(tx, [key])[key]
     waiting = {send: row for send, row in rows.items() if row.state in CANCELLABLE}
-    for send, (facts, rules) in questions(tx, installation, waiting, {job.id: job}, {key: full}, now).items():
-        return _decision(job, send.step, Asked(facts, rules, now))
-    candidate = Candidate(
-        key=key,
-        entered_at=entry.entered_at,
-        due_at=entry.next_at or now,
-        coupon_until=full.coupon_until,
-        holdout="job" if entry.arm == "holdout" else None,
-        redeemed=full.redeemed,
-    )
-    gathered = gather(tx, installation, [job], [key.recipient_id], now)
+    for send, (facts, rules) in questions(tx, installation, waiting, {job.id: job}, {key: entry}, now).items():
+        return _decision(job, send.step, _as_it_waits(job, send, waiting[send], entry, Asked(facts, rules, now)))
     step = entry.step if entry.next_step is None else entry.next_step
+    [candidate] = candidates(tx, job, step, [entry])
+    if entry.next_step is None:
+        candidate = candidate._replace(route=0, sent_at=None, due_at=begins_at(job) if step == 0 else now)
+    if entry.arm == "holdout":
+        candidate = candidate._replace(holdout=holdout_of(installation, job, external_id) or "job")
+    gathered = gather(tx, installation, [job], [key.recipient_id], now)
     return _decision(job, step, question_of(installation, job, step, candidate, gathered))
+
+
+def _as_it_waits(job: Job, send: SendKey, row: Record, entry: Record, asked: Asked) -> Asked:
+    """A send that waits for its delay, or for its hour of the day, is asked as of then: nobody claims it before."""
+    step = job.spec.steps[send.step]
+    at = max(asked.at, entry.entered_at + step.after) if send.step == 0 else asked.at
+    if step.local_time is None or row.due_at is None:
+        return asked._replace(at=at)
+    hour = next_wall_time(at, step.local_time, asked.facts.zones[0])
+    # Behind that hour it waits for something else, if it waits.
+    rules = structs.replace(asked.rules, local_time=step.local_time) if hour <= row.due_at else asked.rules
+    return asked._replace(at=at, rules=rules)
 
 
 def _decision(job: Job, step: int, asked: Asked) -> DecisionTold:

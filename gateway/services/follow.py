@@ -30,9 +30,11 @@ def plan_due(tx: Transaction, installation: Installation, shard: int, limit: int
     rows = entries.get(tx, keys)
     job_of = jobs.by_ids(tx, {key.job_id for key in keys})
     gathered = gather(tx, installation, job_of.values(), {key.recipient_id for key in keys}, now)
+    planned: list[Planned] = []
     for (job_id, step), group in _by_step(rows).items():
-        candidates = _candidates(tx, job_of[job_id], step, group)
-        _write(tx, plan_step(installation, job_of[job_id], step, candidates, gathered), now)
+        asked = candidates(tx, job_of[job_id], step, group)
+        planned += plan_step(installation, job_of[job_id], step, asked, gathered)
+    _write(tx, planned, now)
     return len(keys)
 
 
@@ -43,7 +45,7 @@ def _by_step(rows: Mapping[EntryKey, Record]) -> dict[tuple[int, int], list[Reco
     return groups
 
 
-def _candidates(tx: Transaction, job: Job, step: int, rows: Sequence[Record]) -> list[Candidate]:
+def candidates(tx: Transaction, job: Job, step: int, rows: Sequence[Record]) -> list[Candidate]:
     """The entries whose `step` is due: to begin, or to go on with on the channels that are left."""
     clicked: Mapping[int, Collection[int]] = {}
     is_asked = job.spec.steps[step].only_if == "not_clicked"

@@ -85,6 +85,7 @@ def facts_of(
         clicked=past.clicked,
         offer_over=job.offer is not None and job.offer.over(at),
         expires_at=past.expires_at,
+        # By its name, so that a preview tells what the job will do.
         chance=drawn(f"spread:{job.spec.name}", known.external_id),
     )
 
@@ -94,8 +95,9 @@ def _rivals(installation: Installation, gathered: Gathered, known: Known, job: J
     for queued in known.queued:
         other = gathered.more_important[queued.job_id]
         if other.spec.priority > job.spec.priority and other.spec.counts_towards_caps:
-            at = max(queued.due_at, gathered.at) + lead_of(installation, queued.channel)
-            yield Rival(at, queued.channel, queued.purpose, other.public_id)
+            due_at = max(queued.due_at, gathered.at)
+            slot = due_at + lead_of(installation, queued.channel)
+            yield Rival(due_at, slot, queued.channel, queued.purpose, other.public_id)
 
 
 def holdout_of(installation: Installation, job: Job, external_id: str) -> Held | None:

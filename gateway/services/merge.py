@@ -6,7 +6,7 @@ sent before names the old record; `storage.merges.follow` leads from there to wh
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ from gateway.storage.database import Transaction
 from gateway.storage.merges import Move
 from gateway.storage.types import Record
 
-_ON_THEIR_WAY = (State.CLAIMED, State.SENDING)
+_ON_THEIR_WAY: Final = (State.CLAIMED, State.SENDING)
 
 
 class Merged(Struct, frozen=True, kw_only=True):
@@ -86,9 +86,14 @@ def _both(tx: Transaction, external_id: str, into: str) -> tuple[Record, Record]
 
 
 def _expect_nothing_on_its_way(tx: Transaction, old: int) -> None:
-    """A worker that holds a message knows it by the old id, and so does a provider that may get it again."""
+    """A worker that holds a message knows it by the old id, and so does a provider that may get it again.
+
+    Written anew for the look-up of a doubt, its links would be others and it would not be found.
+    """
     if merges.on_their_way(tx, old, _ON_THEIR_WAY):
         raise Conflict("a message to the recipient is on its way, or about to be tried again; try again in a minute")
+    if merges.in_doubt(tx, old):
+        raise Conflict("nobody knows whether a message to the recipient went out; settle the doubt about it first")
     batches = merges.hold_batches(tx, old)
     if batches is None or batches.get("closed"):
         raise Conflict("a letter to the recipient is being written to a print file; try again when that is done")

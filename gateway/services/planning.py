@@ -71,16 +71,18 @@ def plan_step(
 
 def question_of(installation: Installation, job: Job, step: int, candidate: Candidate, gathered: Gathered) -> Asked:
     """What is asked of the one decision when this step is planned for an entry."""
-    # Later steps, and the further channels of the first, fall due when their delay is over.
-    delay = max(job.spec.steps[0].after, timedelta(0)) if step == candidate.route == 0 else timedelta(0)
-    at = gathered.at + delay
+    # Later steps fall due when their delay is over.
+    delay = max(job.spec.steps[0].after, timedelta(0)) if step == 0 else timedelta(0)
+    begins_at = candidate.entered_at + delay
+    at = max(gathered.at, begins_at)
+    due_at = candidate.due_at + delay if candidate.route == 0 else max(candidate.due_at, begins_at)
     known = gathered.known[candidate.key.recipient_id]
     home = zones_of(installation, known.zones)[0]
     past = Past(
         holdout=candidate.holdout,
         redeemed=candidate.redeemed,
         clicked=candidate.clicked,
-        expires_at=expiry(job.spec, job.spec.steps[step], candidate.due_at + delay, home),
+        expires_at=expiry(job.spec, job.spec.steps[step], due_at, home),
     )
     facts = facts_of(installation, gathered, candidate.key.recipient_id, job, past, at)
     rules = planning_rules(installation, job.spec, step, candidate.route, unanswered=candidate.sent_at is not None)

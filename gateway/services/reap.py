@@ -4,7 +4,7 @@ handed over is in doubt."""
 from collections.abc import Collection
 from datetime import timedelta
 
-from gateway.domain.retry import backoff
+from gateway.domain.retry import AGAIN, backoff
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
 from gateway.services.announce import move_sends
@@ -48,7 +48,7 @@ def take_back(tx: Transaction, installation: Installation, claim_id: int, shard:
 
 def _move(installation: Installation, key: SendKey, row: Record, now: Now) -> Move:
     if row.state == State.CLAIMED:
-        return Move(key, State.QUEUED, due_at=now.business, reason="worker_lost")
+        return Move(key, State.QUEUED, due_at=now.business, reason="worker_lost", keep_cap=row.reason == AGAIN)
     capabilities = installation.channels.get(key.channel)
     if capabilities is None or not capabilities.idempotent:
         return Move(key, State.IN_DOUBT, reason="worker_lost", keep_cap=True)

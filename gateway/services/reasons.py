@@ -52,6 +52,7 @@ _WAITS: Final[Mapping[str, str]] = {
     "fallback": "because the channel before it was not enough",
     "worker_lost": "for another worker, the one that held it went away",
     "retry": "to be tried again",
+    "never_arrived": "to be sent once more, the provider never had it",
 }
 """By reason, and by reason with a rule where the rule says more than its name."""
 
@@ -100,6 +101,12 @@ def stands(state: str, reason: str | None, due_at: datetime | None) -> str:
             return f"it was cancelled, because {why(reason or 'unknown')}"
         case State.ACCEPTED if reason == "presumed":
             return "it is taken as sent, nobody knew in time whether it went out"
+        case State.ACCEPTED if reason == "by_hand":
+            return "it is taken as sent, a person decided so"
+        case State.ACCEPTED if reason == "found":
+            return "the provider accepted it, as it said when it was asked"
+        case State.FAILED if reason == "by_hand":
+            return "it is taken as not sent, a person decided so"
     words = _STANDS.get(state, state)
     return f"{words} ({reason})" if reason else words
 

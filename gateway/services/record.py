@@ -20,7 +20,7 @@ from gateway.contract import (
     RecipientGone,
     TransientFailure,
 )
-from gateway.domain.retry import backoff
+from gateway.domain.retry import AGAIN, backoff
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
 from gateway.services.announce import move_sends
@@ -34,6 +34,7 @@ from gateway.storage.attempts import Attempt
 from gateway.storage.clock import Now
 from gateway.storage.database import Transaction
 from gateway.storage.sends import Move
+from gateway.storage.types import Record
 
 _TRIAL: Final = timedelta(minutes=3)
 """More than any channel may take for one message: so long nobody else tries out a channel."""
@@ -97,10 +98,14 @@ def close(tx: Transaction, claim: Claim) -> None:
     """
     locks.lock_shards(tx, [claim.shard])
     now = clock.now(tx).business
-    held = {key: row.state for key, row in sends.get(tx, claim.members).items() if row.claim_id == claim.id}
-    left = [Move(key, State.QUEUED, due_at=now) for key, state in held.items() if state == State.CLAIMED]
+    held = {key: row for key, row in sends.get(tx, claim.members).items() if row.claim_id == claim.id}
+    left = [
+        Move(key, State.QUEUED, due_at=now, keep_cap=row.reason == AGAIN)
+        for key, row in held.items()
+        if row.state == State.CLAIMED
+    ]
     move_sends(tx, left, now, held_by=claim.id)
-    if State.SENDING not in held.values():
+    if all(row.state != State.SENDING for row in held.values()):
         claims.close(tx, claim.id)
 
 
@@ -108,8 +113,8 @@ def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: S
     outcomes = [(each.key, address_id, outcome) for each in answered for address_id, outcome in each.outcomes]
     attempts.add(tx, [_attempt(claim, key, address_id, outcome, now.business) for key, address_id, outcome in outcomes])
     failed = [each.key for each in answered if all(outcome.failure for _, outcome in each.outcomes)]
-    tries = {key: row.tries for key, row in sends.get(tx, failed).items()}
-    moves = {each.key: _move(installation, each, tries.get(each.key, 0), now.business) for each in answered}
+    rows = sends.get(tx, failed)
+    moves = {each.key: _move(installation, each, rows.get(each.key), now.business) for each in answered}
     moved = move_sends(tx, list(moves.values()), now.business, held_by=claim.id)
     late = _late(tx, [move for key, move in moves.items() if key not in moved], now.business)
     moved |= late
@@ -155,15 +160,17 @@ def outcome_word(outcome: Outcome) -> str:
             return "permanent"
 
 
-def _move(installation: Installation, answered: Answered, tries: int, now: datetime) -> Move:
+def _move(installation: Installation, answered: Answered, row: Record | None, now: datetime) -> Move:
     """The best outcome over all addresses decides: one device reached is a person reached."""
+    tries, again = (0, False) if row is None else (row.tries, row.reason == AGAIN)
     failures = [outcome.failure for _, outcome in answered.outcomes]
     if None in failures:
         return Move(answered.key, State.ACCEPTED, keep_cap=True)
     idempotent = installation.channels[answered.key.channel].idempotent
     best = min((failure for failure in failures if failure), key=lambda failure: _rank(failure, idempotent))
     # What perhaps went out keeps its slot while it waits to be repeated.
-    queued = Move(answered.key, State.QUEUED, keep_cap=any(failure and failure.maybe_sent for failure in failures))
+    perhaps_sent = again or any(failure and failure.maybe_sent for failure in failures)
+    queued = Move(answered.key, State.QUEUED, keep_cap=perhaps_sent)
     match best:
         case OutcomeUnknown() if not idempotent:
             return Move(answered.key, State.IN_DOUBT, reason=best.code, keep_cap=True)
@@ -175,10 +182,12 @@ def _move(installation: Installation, answered: Answered, tries: int, now: datet
             wait = backoff(installation.policies.retry, tries + 1, random.random())  # noqa: S311 - spreads load only
             if wait is not None:
                 return queued._replace(due_at=now + wait, reason=f"retry:{best.code}", spent_tries=1)
-            end = State.IN_DOUBT if queued.keep_cap else State.FAILED
+            end = State.IN_DOUBT if perhaps_sent else State.FAILED
             return queued._replace(then=end, reason=best.code, spent_tries=1)
         case _:
-            return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1)
+            # An idempotent channel that refuses the repeat took nothing before either.
+            kept = again and not idempotent
+            return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1, keep_cap=kept)
 
 
 def _rank(failure: Failure, idempotent: bool) -> int:

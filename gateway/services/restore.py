@@ -56,6 +56,8 @@ class Restored(Struct, frozen=True, kw_only=True):
     waiting: tuple[Waiting, ...]
     steps_due: int
     """Entries whose next step fell due meanwhile: their messages may have gone out too."""
+    batches: int
+    """Print batches that were not handed over; they may have been since."""
 
 
 def objections(manifest: Manifest, keys: KeyRing) -> list[str]:
@@ -111,6 +113,7 @@ def restore(
         in_doubt=in_doubt,
         waiting=tuple(_waiting(row) for row in backup.due(tx, now.business)),
         steps_due=backup.steps_due(tx, now.business),
+        batches=backup.batches_at_home(tx),
     )
 
 

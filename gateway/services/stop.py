@@ -7,6 +7,7 @@ moment cannot be called back; paper can, until its batch is exported.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from gateway.domain.retry import AGAIN
 from gateway.domain.states import CANCELLABLE, State
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services.announce import move_sends
@@ -45,13 +46,13 @@ def withdraw(
 
 
 def _cancel(tx: Transaction, rows: Sequence[Record], reason: str, now: datetime) -> set[SendKey]:
-    keys = {SendKey(*row[:5]): row.state for row in rows}
-    on_paper = {key for key, state in keys.items() if state == State.BATCHED}
+    held = {SendKey(*row[:5]): row for row in rows}
+    on_paper = {key for key, row in held.items() if row.state == State.BATCHED}
     gone = on_paper - batches.still_here(tx, list(on_paper)) if on_paper else set()
     # A slot held in the queue belongs to a try that perhaps went out.
     moves = [
-        Move(key, State.CANCELLED, reason=reason, keep_cap=state == State.QUEUED)
-        for key, state in keys.items()
+        Move(key, State.CANCELLED, reason=reason, keep_cap=row.state == State.QUEUED or row.reason == AGAIN)
+        for key, row in held.items()
         if key not in gone
     ]
     return move_sends(tx, moves, now)

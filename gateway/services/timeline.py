@@ -11,7 +11,7 @@ from gateway.services.compose import send_id
 from gateway.services.installation import Installation
 from gateway.services.problems import NotFound
 from gateway.services.reasons import parts, stands, why
-from gateway.storage import activities, attempts, consents, coupons, entries, events, jobs, recipients, sends
+from gateway.storage import activities, attempts, consents, coupons, entries, events, jobs, merges, recipients, sends
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 from gateway.storage.types import Record
@@ -52,6 +52,7 @@ def of_recipient(tx: Transaction, installation: Installation, external_id: str) 
     teller = _Teller(installation, jobs.by_ids(tx, {row.job_id for row in entered}))
     told: list[tuple[Callable[[Record], Iterator[Item]], Any]] = [
         (_person, [person]),
+        (_merged, merges.into(tx, person.id)),
         (_consent, consents.of_recipient(tx, person.id)),
         (_activity, activities.of_recipient(tx, person.id)),
         (teller.entry, entered),
@@ -77,6 +78,10 @@ def _person(row: Record) -> Iterator[Item]:
     yield Item(at=row.created_at, kind="recipient", text="The person is known from here on.")
     if row.erased_at is not None:
         yield Item(at=row.erased_at, kind="recipient", text="The person was erased.")
+
+
+def _merged(row: Record) -> Iterator[Item]:
+    yield Item(at=row.merged_at, kind="recipient", text="Another record of the person was merged into this one.")
 
 
 _SAID: Final = {

@@ -30,7 +30,7 @@ from gateway.domain.states import State
 from gateway.domain.words import SendKey
 from gateway.storage import tables
 from gateway.storage.database import Transaction
-from gateway.storage.tables import claims, entries, jobs, metadata, sends
+from gateway.storage.tables import batches, claims, entries, jobs, metadata, sends
 from gateway.storage.types import Instant, Record
 
 Values = tuple[Any, ...]
@@ -207,6 +207,11 @@ def due_keys(tx: Transaction, until: datetime, channel: str, job_id: int | None,
     if job_id is not None:
         query = query.where(sends.c.job_id == job_id)
     return [SendKey(*row) for row in tx.execute(query)]
+
+
+def batches_at_home(tx: Transaction) -> int:
+    """How many print batches were not handed over."""
+    return tx.scalar(select(func.count()).select_from(batches).where(batches.c.handed_over_at.is_(None))) or 0
 
 
 def steps_due(tx: Transaction, until: datetime) -> int:

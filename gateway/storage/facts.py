@@ -191,6 +191,8 @@ def _more_important(asked: FromClause) -> Executable:
             jobs.c.state == "running",
             jobs.c.priority > bindparam("than"),
             sends.c.due_at.between(bindparam("from", type_=Instant()), bindparam("to", type_=Instant())),
+            # What was perhaps sent holds its slot already, and counts with the others that do.
+            sends.c.cap_at.is_(None),
             sends.c.channel.not_in(paused),
         )
         .order_by(sends.c.recipient_id, sends.c.due_at)

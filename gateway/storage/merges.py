@@ -186,6 +186,13 @@ def fill(tx: Transaction, recipient_id: int, missing: dict[str, Any], now: datet
     tx.execute(update(recipients).where(recipients.c.id == recipient_id).values(updated_at=now, **missing))
 
 
+def in_doubt(tx: Transaction, recipient_id: int) -> bool:
+    """Whether there is a send of a person of which nobody knows if it went out."""
+    entered = select(entries.c.job_id).where(entries.c.recipient_id == recipient_id)
+    mine = (sends.c.job_id.in_(entered), sends.c.recipient_id == recipient_id, sends.c.state == "in_doubt")
+    return tx.scalar(select(sends.c.job_id).where(*mine).limit(1)) is not None
+
+
 def on_their_way(tx: Transaction, recipient_id: int, states: Sequence[str]) -> bool:
     """Whether a send of a person is in one of the states, or waits to be repeated after a try that perhaps went out."""
     entered = select(entries.c.job_id).where(entries.c.recipient_id == recipient_id)

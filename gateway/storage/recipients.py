@@ -164,9 +164,13 @@ def _is_primary(each: Prepared, place: PlaceToReach) -> bool:
 
 def bury(tx: Transaction, recipient_id: int, tombstone: str, now: datetime) -> None:
     """The record says nothing any more, under an external id that says nothing either. Its internal id stays."""
-    blank = dict.fromkeys(("locale", "time_zone", "zones", "country", "jurisdiction"))
+    blank = {column.name: None for column in recipients.columns if column.nullable}
     mine = update(recipients).where(recipients.c.id == recipient_id)
-    tx.execute(mine.values(external_id=tombstone, name="", attributes={}, updated_at=now, erased_at=now, **blank))
+    tx.execute(
+        mine.values(
+            blank | {"external_id": tombstone, "name": "", "attributes": {}, "updated_at": now, "erased_at": now}
+        )
+    )
 
 
 def profiles(tx: Transaction, ids: Sequence[int]) -> dict[int, Record]:

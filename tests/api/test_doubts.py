@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from gateway.contract import OutcomeUnknown
+from gateway.domain.words import SendKey
 from gateway.services import compose
 from gateway.storage import audit, sends
 from tests.api.house import House, job_input
@@ -100,7 +101,7 @@ async def test_a_send_that_is_not_in_doubt_is_not_settled(house: House) -> None:
     house.accept(**{"steps": job_input()["steps"]})
     with house.db.snapshot() as tx:
         [row] = sends.page_of_job(tx, 1, None, 10)
-    send = compose.send_id(house.installation, sends.SendKey(*row[:5]))
+    send = compose.send_id(house.installation, SendKey(*row[:5]))
     async with house.client("sends:write") as client:
         answer = await client.post(f"/v1/sends/{send}:settle", json={"as": "sent"})
     assert answer.status_code == 409

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.api.readings import Readings
 from gateway.services import channels
 from gateway.services.meters import Meters
+from gateway.services.status import status
 from gateway.storage import clock, leases, processes, schema
 from gateway.storage.database import Database
 from tests.api.house import NOW, House, job_input
@@ -155,8 +156,6 @@ async def test_the_database_is_read_again_only_after_some_seconds(sqlite_db: Dat
 
 
 def test_a_reading_looks_at_heads_and_never_at_all_sends(house: House) -> None:
-    from gateway.services.status import status
-
     house.add_people(*(f"c-{n}" for n in range(5)))
     house.accept()
     with house.db.snapshot() as tx:

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.app import open_gateway
 from gateway.app.composition import NoDatabase, SchemaOutdated, open_database
-from gateway.storage import schema
+from gateway.storage import audit, schema
 from gateway.storage.database import Database
 from tests.app.place import Place
 
@@ -75,3 +75,15 @@ def test_a_data_folder_that_cannot_be_made_is_named(place: Place) -> None:
     place.data.write_text("a file where the folder should be")
     with pytest.raises(NoDatabase, match=f"the folder {place.data} cannot be made: File exists"):
         open_database(place.settings(), migrate=True)
+
+
+async def test_a_process_that_starts_with_other_policies_notes_it(place: Place) -> None:
+    for _ in range(2):
+        async with open_gateway(place.settings(), migrate=True):
+            pass
+    place.write("policies.toml", 'default_time_zone = "Europe/Warsaw"\n')
+    async with open_gateway(place.settings(), migrate=True) as gateway:
+        with gateway.db.snapshot() as tx:
+            rows = audit.page(tx, None, 10, "policies")
+    assert len(rows) == 2
+    assert "default_time_zone" in rows[0].detail["sections"]

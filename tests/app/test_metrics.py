@@ -13,10 +13,12 @@ from structlog.testing import capture_logs
 
 from gateway.app import CannotShow, Part, open_gateway, run
 from gateway.app.metrics import shown
+from gateway.services.installation import Installation
 from gateway.services.meters import Meters
 from gateway.settings import Metrics
 from gateway.storage.database import Database
 from tests.app.place import Place
+from tests.builders import World, job, step
 
 
 def listening(place: Place, port: int) -> None:
@@ -45,15 +47,14 @@ async def test_a_worker_shows_what_it_has_done(tmp_path: Path, unused_tcp_port: 
             async with httpx.AsyncClient() as client, asyncio.timeout(60):
                 while True:
                     found = await _scraped(client, unused_tcp_port)
-                    if found.get("risveglio_record_duration_seconds_count", 0) >= 1:
+                    if found.get("risveglio_messages_total", 0) == 3:
                         break
                     await asyncio.sleep(0.05)
             os.kill(os.getpid(), signal.SIGTERM)
             await working
     assert found["risveglio_expanded_recipients_total"] == 3
     assert found["risveglio_claimed_sends_total"] == 3
-    assert found["risveglio_messages_total"] == 3
-    assert found["risveglio_hand_over_duration_seconds_count"] >= 1
+    assert found["risveglio_claims_total"] >= 1
     assert found["process_cpu_seconds_total"] > 0
     with (
         pytest.raises(OSError, match="refused"),
@@ -62,17 +63,13 @@ async def test_a_worker_shows_what_it_has_done(tmp_path: Path, unused_tcp_port: 
         pass
 
 
-def _hand_in(db: Database, installation: object) -> None:
-    from tests.builders import World, step
-
-    world = World(db, installation)  # type: ignore[arg-type]
+def _hand_in(db: Database, installation: Installation) -> None:
+    world = World(db, installation)
     audience = {
         "kind": "inline",
         "recipients": [{"id": f"c-{n}", "variables": {"act": "ok"}, "profile": {"name": "x"}} for n in range(3)],
     }
     one = step(channels=["letter"], text="{{ vars.act }}")
-    from tests.builders import job
-
     world.accept(job(one, audience=audience, purpose="transactional"))
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.contract import Capabilities
 from gateway.services import restore
 from gateway.settings import load
-from gateway.storage import schema
+from gateway.storage import clock, processes, schema
 from gateway.storage.database import Database
 from tests.app.place import Place
-from tests.builders import World, job, step
+from tests.builders import TEXT, World, installation, job, step
 from tests.cli.conftest import Shell
 
 INLINE = {
@@ -25,7 +26,7 @@ def busy(shell: Shell) -> Shell:
     shell.place.script_channels("letter", "brief")
     shell.told("migrate")
     world = world_in(shell.place)
-    world.house = _with_letters(world)
+    world.house = LETTERS
     world.expand(world.accept(job(step(channels=["letter"]), audience=INLINE, purpose="transactional", name="wake")))
     world.db.close()
     return shell
@@ -35,11 +36,7 @@ def world_in(place: Place) -> World:
     return World(Database(place.settings().database.url.reveal()))
 
 
-def _with_letters(world: World) -> object:
-    from gateway.contract import Capabilities
-    from tests.builders import TEXT, installation
-
-    return installation(channels={"letter": Capabilities(address_kind="external_id", parts=TEXT)})
+LETTERS = installation(channels={"letter": Capabilities(address_kind="external_id", parts=TEXT)})
 
 
 def beside(shell: Shell, tmp_path: Path) -> Shell:
@@ -154,8 +151,6 @@ def test_a_database_of_another_release_is_not_upgraded_by_a_restore(
 
 
 def test_the_status_shows_processes_channels_and_what_waits(busy: Shell) -> None:
-    from gateway.storage import clock, processes
-
     world = world_in(busy.place)
     with world.db.transaction() as tx:
         now = clock.now(tx).machine

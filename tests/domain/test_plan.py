@@ -274,7 +274,7 @@ WEEKLY = CapRule(name="weekly", max=1, window=168 * HOUR)
 
 
 def rival(hours: float, channel: str = "sms", job: str = "job_b") -> Rival:
-    return Rival(NOW + hours * HOUR, channel, "marketing", job)
+    return Rival(NOW + hours * HOUR, NOW + hours * HOUR, channel, "marketing", job)
 
 
 def test_a_message_gives_way_to_a_more_important_one_that_needs_the_last_room() -> None:

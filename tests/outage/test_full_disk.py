@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from gateway.services import save
 from gateway.storage import jobs
 from gateway.storage.database import Database
 from gateway.workers import expander
 from gateway.workers.crew import Crew
 from gateway.workers.loop import keep_working
-from tests.builders import World
+from tests.builders import World, installation
 from tests.conftest import _admin
 from tests.outage.client import client_of, job_of, post
 from tests.outage.conftest import Disk, Server, tables_in
@@ -119,6 +120,15 @@ async def test_a_database_without_room_refuses_new_jobs_loses_none_and_goes_on(f
         answer = await post(client, key, job_of(f"c-{key.removeprefix('key-')}", padding=PADDING))
         assert (answer.json()["id"], answer.headers["Idempotency-Replayed"]) == (job_id, "true")
     assert len(_jobs(crew.db)) == len(accepted) + len(refused)
+
+
+def test_a_backup_that_finds_no_room_says_so_and_leaves_no_file(small_disk: Disk, sqlite_template: Path) -> None:
+    (small_disk.folder / "filling").write_bytes(os.urandom(2 * 1024 * 1024 - 8192))
+    db = Database(f"sqlite:///{sqlite_template}")
+    with db.snapshot() as tx, pytest.raises(OSError, match="No space left on device"):
+        save.save(tx, installation().keys, small_disk.folder / "all.zip", lambda name, rows: None)
+    db.close()
+    assert [path.name for path in small_disk.folder.iterdir()] == ["filling"]
 
 
 def _jobs(db: Database) -> list[str]:

@@ -180,7 +180,7 @@ def test_all_of_a_jobs_are_settled_page_by_page(world: World) -> None:
     for _ in range(2):
         world.run()
     world.pump(answer=lost)
-    counts = []
+    counts: list[int] = []
     while not counts or counts[-1]:
         with world.db.transaction() as tx:
             counts.append(doubt.settle_many(tx, "sent", actor="cli", job_id=1, job="job-1", channel="email", limit=2))

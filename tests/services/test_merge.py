@@ -14,10 +14,11 @@ from gateway.contract import EventType, OutcomeUnknown, ProviderEvent
 from gateway.domain.consent import Action, ConsentRow, ConsentState, latest
 from gateway.domain.preferences import OwnCap, Preferences
 from gateway.domain.words import shard_of
-from gateway.services import expand, merge, people, printing, privacy, redeem, track
+from gateway.services import expand, merge, people, printing, privacy, redeem, timeline, track
+from gateway.services import preferences as wishes
 from gateway.services.merge import Merged, stricter
 from gateway.services.problems import Conflict, Invalid, NotFound
-from gateway.storage import activities, consents, coupons, entries, events, preferences, recipients, sends
+from gateway.storage import activities, attempts, consents, coupons, entries, events, preferences, recipients, sends
 from gateway.storage.tables import entries as entries_
 from gateway.storage.tables import metadata, recipient_aliases, recipient_merges
 from gateway.storage.types import Record
@@ -91,6 +92,15 @@ def test_everything_of_the_one_becomes_the_others(pair: World) -> None:
     assert row.shard == shard_of(new.id)
 
 
+def test_the_timeline_tells_both_stories_and_that_they_became_one(pair: World) -> None:
+    pair.activity("old")
+    merged(pair)
+    with pair.db.snapshot() as tx:
+        told = [item.text for item in timeline.of_recipient(tx, pair.house, "old").items]
+    assert "Another record of the person was merged into this one." in told
+    assert any("purchase" in text for text in told)
+
+
 def test_services_that_know_the_old_id_write_to_the_merged_person(pair: World) -> None:
     merged(pair)
     assert get(pair, "old").id == get(pair, "new").id
@@ -127,6 +137,15 @@ def test_links_and_reports_of_messages_sent_before_still_work(pair: World) -> No
         seen = [(row.type, row.run) for row in events.of_recipient(tx, new)]
         assert consents.state_of(tx, new, "email", "marketing") == "withdrawn"
     assert sorted(seen) == [("clicked", 1), ("delivered", 1), ("unsubscribed", 1)]
+
+
+def test_the_preference_page_of_an_old_message_shows_the_merged_person(pair: World) -> None:
+    old = get(pair, "old").id
+    merged(pair)
+    with pair.db.transaction() as tx:
+        assert wishes.pause(tx, pair.house, old, timedelta(days=30)) == wishes.standing(tx, pair.house, old)
+        assert preferences.get(tx, get(pair, "new").id).preferences.paused_until is not None
+        assert preferences.get(tx, old).changed_at is None
 
 
 def test_a_report_by_the_providers_id_finds_the_send_too(pair: World) -> None:
@@ -249,14 +268,16 @@ def test_a_worker_that_answers_after_the_lease_and_the_merge_does_no_harm(pair: 
     messages = pair.begin(taken)
     pair.lose(taken)
     assert pair.reap() == 1
-    merged(pair)
-    pair.record(taken, messages)
-    assert sent(pair, "new") == [(job_id, 0, "in_doubt")]
-    with pair.db.transaction() as tx:
-        privacy.sweep(tx)
+    with pytest.raises(Conflict, match="settle the doubt"):
+        merged(pair)
     [[(_, message)]] = messages.values()
     assert pair.report(EventType.DELIVERED, message)
+    merged(pair)
+    pair.record(taken, messages)
     assert sent(pair, "new") == [(job_id, 0, "delivered")]
+    with pair.db.transaction() as tx:
+        privacy.sweep(tx)
+        assert len(attempts.of_recipient(tx, get(pair, "new").id)) == 1
 
 
 def test_a_letter_in_an_open_batch_is_printed_for_the_merged_person(world: World) -> None:

@@ -1,12 +1,14 @@
 """A message gives way to a more important one that needs the last room under a cap."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from gateway.contract import OutcomeUnknown
+from gateway.domain.policy import CapRule
 from gateway.services import control
 from gateway.storage import channels, clock, events
-from tests.builders import NOW, World, cap, installation, step
+from tests.builders import NOW, World, cap, installation, postal, step
 
 ADA = {
     "grants": ("email", "sms"),
@@ -118,3 +120,58 @@ def test_giving_way_twice_to_the_same_job_is_told_once(ada: World) -> None:
         ada.at(ada.send(low, "ada").due_at)
         ada.pump()
     assert len(yields(ada)) == 1
+
+
+LETTERS = ADA | {"grants": ("email", "sms", "postal"), "addresses": [*ADA["addresses"], postal()]}
+
+
+def test_paper_that_gives_way_is_asked_again_when_it_is_known_and_not_each_minute_until_then(ada: World) -> None:
+    """Its slot lies two days ahead, and still it waits for a message of today."""
+    ada.people("ada", **LETTERS)
+    ada.run(step(channels=["sms"], after="PT20H"), priority=8)
+    low = ada.run(step(channels=["postal"]))
+    send = ada.send(low, "ada", channel="postal")
+    assert send.reason == "priority:weekly"
+    assert timedelta(hours=20) < send.due_at - NOW < timedelta(hours=20, minutes=2)
+
+
+def test_a_message_gives_way_to_paper_of_the_same_day_though_its_slot_lies_later(ada: World) -> None:
+    ada.people("ada", **LETTERS)
+    ada.run(step(channels=["postal"], after="PT3H"), priority=8)
+    low = ada.run(step())
+    assert ada.pump() == []
+    assert ada.send(low, "ada").reason == "priority:weekly"
+    ada.later(hours=3, minutes=2)
+    ada.pump("postal")
+    assert ada.pump() == []
+    assert ada.send(low, "ada").reason == "cap:weekly"
+
+
+def test_paper_does_not_wait_for_what_its_slot_leaves_room_for(ada: World) -> None:
+    ada.house = installation(caps=[cap(1, 1, name="daily")])
+    ada.people("ada", **LETTERS)
+    ada.run(step(channels=["sms"], after="PT3H"), priority=8)
+    low = ada.run(step(channels=["postal"]))
+    ada.pump("postal")
+    assert ada.state(low, "ada", channel="postal")[0] == "batched"
+
+
+def test_the_room_of_today_is_not_kept_for_a_message_of_tomorrow(world: World) -> None:
+    """A calendar day ends at midnight where the person lives; both have room."""
+    world.house = installation(caps=[CapRule(name="daily", max=1, period="day")])
+    world.people("ada", time_zone="Europe/Rome", **ADA)
+    world.at(datetime.fromisoformat("2026-11-20T22:00:00+01:00"))
+    world.run(step(channels=["sms"], after="PT3H"), priority=8)
+    world.run(step())
+    assert len(world.pump()) == 1
+    world.later(hours=3, minutes=1)
+    assert len(world.pump("sms")) == 1
+
+
+def test_what_was_perhaps_sent_and_waits_to_be_repeated_takes_its_room_once(world: World) -> None:
+    world.house = installation(caps=[cap(2, 7, name="twice")])
+    world.people("ada", **ADA | {"grants": ("email", "app")})
+    world.run(step(channels=["app"]), priority=8)
+    world.pump("app", answer=lambda _: OutcomeUnknown("timeout"))
+    world.run(step())
+    assert len(world.pump()) == 1

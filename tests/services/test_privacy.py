@@ -1,6 +1,8 @@
 """What a person may ask of us: to have everything that is known of them, and to be forgotten."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +14,7 @@ from gateway.contract import EventType, ProviderEvent, TransientFailure
 from gateway.domain.consent import ConsentRow
 from gateway.domain.preferences import OwnCap, Preferences
 from gateway.domain.recipient import ActivityInput
-from gateway.services import consent, merge, printing, privacy, redeem, report, timeline, track
+from gateway.services import consent, expand, merge, printing, privacy, redeem, report, timeline, track
 from gateway.services.privacy import Erased, PersonalRecord
 from gateway.services.problems import NotFound
 from gateway.storage import activities, audit, clock, consents, preferences, recipients, sends, suppressions
@@ -299,3 +301,32 @@ def test_the_audit_log_tells_who_erased_whom_without_a_name(ada: World) -> None:
         [row] = audit.page(tx, None, 10)
     assert (row.actor, row.action, row.subject) == ("shop", "recipient.erased", audit.person(1))
     assert row.detail == {"addresses": 3, "cancelled": 0, "sending": 0}
+
+
+def test_whoever_enters_a_job_at_this_moment_is_forgotten_in_it_too(world: World) -> None:
+    """The page that is entering is waited for, and the next one meets a tombstone."""
+    ids = [f"p-{n}" for n in range(40)]
+    world.people(*ids)
+    named = [{"id": id, "variables": {"greeting": CANARY}} for id in ids]
+    job_id = world.accept(job(audience={"kind": "inline", "recipients": named}))
+    start = threading.Barrier(2)
+
+    def enter() -> None:
+        start.wait()
+        for _ in range(40):
+            with world.db.transaction() as tx:
+                expand.expand_page(tx, world.house, job_id, 1)
+
+    def forget() -> None:
+        start.wait()
+        for id in reversed(ids):
+            with world.db.transaction() as tx:
+                privacy.erase(tx, world.house, id, f"erased_{id}", "shop")
+
+    with ThreadPoolExecutor(2) as both:
+        for done in [both.submit(enter), both.submit(forget)]:
+            done.result()
+    world.expand(job_id)
+    assert kept(world) == set()
+    assert sum(world.counts(job_id).values()) == 40
+    assert {reason for _, _, reason in world.counts(job_id)} == {"erased"}

@@ -154,7 +154,7 @@ def doubt_has_a_cause(run: Evidence) -> Iterator[str]:
             yield f"{send.key}: was settled by a person, and is in doubt ({send.reason})"
 
 
-_CAUSES: Final = frozenset({"worker_lost", "connection-lost"})
+_CAUSES: Final = frozenset({"worker_lost", "connection-lost", "no-answer"})
 
 
 def caps_hold(run: Evidence) -> Iterator[str]:

@@ -43,7 +43,7 @@ host = "127.0.0.1"
 port = {port}
 tls = "none"
 from_address = "shop@example.com"
-timeout_s = 3.0
+timeout_s = 8.0
 connections = 2
 """
 _WORKER: Final = "[worker]\npoll_s = 0.1\nlease_s = 10\ndrain_s = 6\npage_size = 500"
