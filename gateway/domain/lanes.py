@@ -7,7 +7,9 @@ URGENT: Final = 0
 BULK: Final = 1
 """The first of the lanes for everything else."""
 BULK_LANES: Final = 4
-LANES: Final = tuple(range(BULK + BULK_LANES))
+URGENT_ONLY: Final = (URGENT,)
+ALL_BULK: Final = tuple(range(BULK, BULK + BULK_LANES))
+LANES: Final = URGENT_ONLY + ALL_BULK
 
 
 def lane_of(base: int, job_id: int) -> int:

@@ -6,11 +6,13 @@ The only place where caps are spent: under the shard's lock, with the clock read
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from msgspec import Struct
 
 from gateway.domain.coupon import new_code
 from gateway.domain.ids import new_id
+from gateway.domain.lanes import LANES
 from gateway.domain.notices import CouponNews
 from gateway.domain.plan import OF_THE_PERSON, Decision, Queue
 from gateway.domain.retry import AGAIN
@@ -41,7 +43,9 @@ class Claim(Struct, frozen=True, kw_only=True):
     business_now: datetime
 
 
-def places_due(tx: Transaction, installation: Installation, channel: str, turn: int = 0) -> list[tuple[int, int]]:
+def places_due(
+    tx: Transaction, installation: Installation, channel: str, turn: int = 0, lanes: Sequence[int] = LANES
+) -> list[tuple[int, int]]:
     """(lane, shard) with something due on the channel, best first; none while it is paused, paced or throttled.
 
     `turn` counts up: each turn another bulk lane comes first, so that jobs share the channel fairly.
@@ -49,7 +53,7 @@ def places_due(tx: Transaction, installation: Installation, channel: str, turn: 
     now = clock.now(tx)
     if channels.is_held(tx, channel, now.machine) or not throttle.has_room(tx, installation, channel, now.business):
         return []
-    return sends.heads(tx, channel, now.business, turn)
+    return sends.heads(tx, channel, now.business, turn, lanes)
 
 
 def claim(
@@ -112,9 +116,15 @@ def _decide(
 def _stopped(key: SendKey, job: Job, entry: Record) -> Move | None:
     if job.state == "paused":
         return Move(key, State.QUEUED, reason="paused", keep_cap=True)
-    if job.state == "cancelled" or entry.ended is not None:
+    if job.state == "cancelled":
         return Move(key, State.CANCELLED, reason=entry.ended or "cancelled", keep_cap=True)
+    if entry.ended is not None and entry.ended not in _RAN_OUT:
+        return Move(key, State.CANCELLED, reason=entry.ended, keep_cap=True)
     return None
+
+
+_RAN_OUT: Final[frozenset[str]] = frozenset({"completed", "not_sent", "no_coupon"})
+"""Ends of the steps, and not of the person's interest: what goes out once more after a doubt is of an earlier step."""
 
 
 def _move(installation: Installation, row: Record, decision: Decision, job: Job, now: datetime) -> Move:

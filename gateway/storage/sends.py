@@ -177,9 +177,11 @@ def _start(dialect: str) -> Executable:
     return change.values(state=State.SENDING, changed_at=_NOW).returning(*_key_columns())
 
 
-def heads(tx: Transaction, channel: str, now: datetime, turn: int = 0) -> list[tuple[int, int]]:
+def heads(
+    tx: Transaction, channel: str, now: datetime, turn: int = 0, lanes: Sequence[int] = LANES
+) -> list[tuple[int, int]]:
     """(lane, shard) with something due on the channel, in the order to serve them: one look at each head."""
-    given = _PLACES.given(tx, [(lane, shard) for lane in LANES for shard in range(SHARDS)])
+    given = _PLACES.given(tx, [(lane, shard) for lane in lanes for shard in range(SHARDS)])
     found = [
         (row.lane, row.shard) for row in tx.execute(_heads(tx.dialect.name), given | {"channel": channel, "now": now})
     ]

@@ -1,7 +1,7 @@
 """The sends of one channel: claimed, rendered, handed over, recorded.
 
-While one claim is being handed over, the next is claimed and rendered. Only the window in flight
-can ever be in doubt.
+While one claim is being handed over, the next is claimed and rendered; what is urgent is taken beside it and goes
+before it. Only the window in flight can ever be in doubt.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 import structlog
 
 from gateway.contract import ChannelMisconfigured, Outbound, Outcome, RateLimited
+from gateway.domain.lanes import ALL_BULK, URGENT_ONLY
 from gateway.domain.words import SendKey
 from gateway.rendering import RenderBatch, Rendered
 from gateway.services import compose, reap, record
@@ -24,6 +25,7 @@ from gateway.services.record import Answered
 from gateway.storage.database import Transaction, Unavailable
 from gateway.workers.crew import Crew
 from gateway.workers.loop import Patience, keep_working
+from gateway.workers.windows import Chunks, Envelope, Waiting, windows_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,16 +38,18 @@ _CLAIM_S: Final = 0.5
 """A claim should hold about so much of the channel's pace, within its limits."""
 
 
-class Envelope(NamedTuple):
-    """A send with its messages, one per address, by the address's internal id."""
-
-    key: SendKey
-    messages: tuple[tuple[int, Outbound], ...]
-
-
 class Prepared(NamedTuple):
     claim: Claim
     envelopes: list[Envelope]
+
+
+class _Next(NamedTuple):
+    """A claim that is ready, with the room that it takes until it is begun. In the order to begin them."""
+
+    lane: int
+    claim_id: int
+    prepared: Prepared
+    room: asyncio.Semaphore
 
 
 class Deliverer:
@@ -56,19 +60,44 @@ class Deliverer:
         self._channel = channel
         self._capabilities = crew.installation.channels[channel]
         self._limit = self._capabilities.window
-        # Room for one: the claim behind the one being handed over.
-        self._ready: asyncio.Queue[Prepared] = asyncio.Queue(1)
+        # Room for one of each: the claims behind the one being handed over, urgent ones first.
+        self._room = {lanes: asyncio.Semaphore(1) for lanes in (URGENT_ONLY, ALL_BULK)}
+        self._ready: asyncio.PriorityQueue[_Next] = asyncio.PriorityQueue()
         self._stopping = asyncio.Event()
         self._is_out_of_time = False
         self._held: set[int] = set()
         self._turn = 0
 
-    async def claim_and_render(self) -> int:
-        """Take what is due and make its messages. Returns how many sends were looked at."""
+    async def claim_urgent(self) -> int:
+        """Take what is urgent, while bulk is waiting to be handed over. Returns how many sends were looked at."""
+        return await self._claim_and_render(URGENT_ONLY)
+
+    async def claim_bulk(self) -> int:
+        """Take what is not. Returns how many sends were looked at."""
+        return await self._claim_and_render(ALL_BULK)
+
+    async def _claim_and_render(self, lanes: Sequence[int]) -> int:
+        """Take what is due in some lanes, once there is room for it, and make its messages."""
+        room = self._room[tuple(lanes)]
+        await room.acquire()
+        prepared: Prepared | None = None
+        try:
+            if self._stopping.is_set():
+                return 0
+            found, prepared = await self._take(lanes)
+            return found
+        finally:
+            if prepared is None:
+                room.release()
+            else:
+                self._ready.put_nowait(_Next(lanes[0], prepared.claim.id, prepared, room))
+
+    async def _take(self, lanes: Sequence[int]) -> tuple[int, Prepared | None]:
+        """How many sends were looked at, and the first claim that came of it."""
         self._turn += 1
-        places = await self._crew.db.read(places_due, self._crew.installation, self._channel, self._turn)
+        places = await self._crew.db.read(places_due, self._crew.installation, self._channel, self._turn, lanes)
         if not places:
-            return 0
+            return 0, None
         # A channel that has rested is tried out with one message.
         limit = 1 if await self._crew.db.read(is_tried_out, self._channel) else self._limit
         found = 0
@@ -85,17 +114,18 @@ class Deliverer:
             if isinstance(taken, Claim):
                 self._held.add(taken.id)
                 self._crew.meters.claimed(self._channel, len(taken.members))
-                await self._ready.put(await self._prepare(taken))
-                return found + len(taken.members)
+                return found + len(taken.members), await self._prepare(taken)
             found += taken or 0
-        return found
+        return found, None
 
     async def deliver(self) -> int:
         """Hand over a claim that is ready. Returns how many sends it held."""
         try:
-            prepared = await asyncio.wait_for(self._ready.get(), self._crew.settings.poll_s)
+            following = await asyncio.wait_for(self._ready.get(), self._crew.settings.poll_s)
         except TimeoutError:
             return 0
+        following.room.release()
+        prepared = following.prepared
         await self._hand_over(prepared)
         return len(prepared.envelopes)
 
@@ -121,7 +151,9 @@ class Deliverer:
     async def put_back(self) -> None:
         """Return claims that were prepared and never begun."""
         while not self._ready.empty():
-            await self._close(self._ready.get_nowait().claim)
+            following = self._ready.get_nowait()
+            following.room.release()
+            await self._close(following.prepared.claim)
 
     async def _prepare(self, taken: Claim) -> Prepared:
         try:
@@ -158,7 +190,7 @@ class Deliverer:
     async def _hand_over(self, prepared: Prepared) -> None:
         taken, began_s = prepared.claim, time.monotonic()
         envelopes = [] if self._stopping.is_set() else prepared.envelopes
-        windows = _windows(envelopes, self._capabilities.window)
+        windows = windows_of(envelopes, self._capabilities.window)
         try:
             first = [envelope.key for envelope in windows[0]] if windows else []
             started = await self._crew.db.write(record.start, taken, first, self._crew.lease)
@@ -172,11 +204,11 @@ class Deliverer:
 
     async def _send(self, taken: Claim, window: Sequence[Envelope], after: Sequence[Envelope]) -> set[SendKey]:
         """Hand over one window and record it; start the next with the record of its last outcomes."""
-        waiting = _Waiting(window)
+        waiting = Waiting(window)
         following = [envelope.key for envelope in after]
         messages = [message for envelope in window for _, message in envelope.messages]
         unsaved: list[Answered] = []
-        chunks = _Chunks(self._channel_send(messages), _FLUSH_S)
+        chunks = Chunks(self._channel_send(messages), _FLUSH_S)
         try:
             while (outcomes := await chunks.next()) is not None:
                 unsaved += waiting.answered(outcomes)
@@ -244,94 +276,6 @@ class Deliverer:
             self._limit = max(self._capabilities.window, min(pace, self._crew.settings.claim_size))
 
 
-class _Waiting:
-    """Gathers outcomes until every message of a send has one."""
-
-    def __init__(self, window: Sequence[Envelope]) -> None:
-        self._place = {message.id: (each.key, id) for each in window for id, message in each.messages}
-        self._left = {each.key: len(each.messages) for each in window}
-        self._outcomes: dict[SendKey, list[tuple[int, Outcome]]] = {}
-
-    def answered(self, outcomes: Sequence[Outcome]) -> list[Answered]:
-        """The sends that these outcomes complete."""
-        complete = []
-        for outcome in outcomes:
-            key, address_id = self._place[outcome.message_id]
-            self._outcomes.setdefault(key, []).append((address_id, outcome))
-            self._left[key] -= 1
-            if not self._left[key]:
-                complete.append(Answered(key=key, outcomes=tuple(self._outcomes.pop(key))))
-        return complete
-
-    def done(self) -> bool:
-        return not any(self._left.values())
-
-
-def _windows(envelopes: Sequence[Envelope], most: int) -> list[list[Envelope]]:
-    """Envelopes in groups of at most `most` messages; those of one send stay together."""
-    windows: list[list[Envelope]] = []
-    size = most
-    for envelope in envelopes:
-        if size + len(envelope.messages) > most:
-            windows.append([])
-            size = 0
-        windows[-1].append(envelope)
-        size += len(envelope.messages)
-    return windows
-
-
-class _Chunks:
-    """What a stream yields within `every_s`, together: a slow message keeps no other off the record."""
-
-    def __init__(self, stream: AsyncGenerator[Outcome, None], every_s: float) -> None:
-        self._stream = stream
-        self._every_s = every_s
-        self._arrived: asyncio.Queue[Outcome | None] = asyncio.Queue()
-        self._listener = asyncio.create_task(self._listen())
-        self._over = False
-
-    async def next(self) -> list[Outcome] | None:
-        """The next outcomes, at least one; None at the end. Raises what the stream raised."""
-        if self._over:
-            return None
-        chunk = [await self._arrived.get()]
-        try:
-            async with asyncio.timeout(self._every_s):
-                while chunk[-1] is not None:
-                    chunk.append(await self._arrived.get())
-        except TimeoutError:
-            pass
-        except asyncio.CancelledError:
-            self._put_back(chunk)
-            raise
-        if chunk[-1] is None:
-            self._over = True
-            await self._listener
-        return [outcome for outcome in chunk if outcome is not None] or None
-
-    def left(self) -> list[Outcome]:
-        """What has arrived and was not asked for yet."""
-        arrived = [self._arrived.get_nowait() for _ in range(self._arrived.qsize())]
-        return [outcome for outcome in arrived if outcome is not None]
-
-    async def aclose(self) -> None:
-        self._listener.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._listener
-
-    def _put_back(self, chunk: Sequence[Outcome | None]) -> None:
-        for outcome in chunk:
-            self._arrived.put_nowait(outcome)
-
-    async def _listen(self) -> None:
-        try:
-            async with contextlib.aclosing(self._stream) as stream:
-                async for outcome in stream:
-                    self._arrived.put_nowait(outcome)
-        finally:
-            self._arrived.put_nowait(None)
-
-
 def _ends_claim(outcome: Outcome) -> bool:
     """Whether the rest of the claim had better wait: the channel is paused or paced from now on."""
     return isinstance(outcome.failure, ChannelMisconfigured | RateLimited)
@@ -346,7 +290,8 @@ async def run_deliverer(crew: Crew, channel: str, stop: asyncio.Event) -> None:
             keep_working(name, work, poll_s=pause_s, stop=stop, meters=crew.meters),
         )
         for name, work, pause_s in (
-            (f"claims:{channel}", deliverer.claim_and_render, poll_s),
+            (f"urgent claims:{channel}", deliverer.claim_urgent, poll_s),
+            (f"claims:{channel}", deliverer.claim_bulk, poll_s),
             (f"delivery:{channel}", deliverer.deliver, 0.0),
         )
     ]

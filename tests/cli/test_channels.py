@@ -1,5 +1,10 @@
 """`risveglio channels`."""
 
+from datetime import UTC, datetime
+
+from gateway.services import channels as services
+from gateway.storage import channels, clock
+from gateway.storage.database import Database
 from tests.cli.conftest import Shell
 
 
@@ -52,3 +57,22 @@ def test_a_channel_that_is_not_there_can_be_neither_paused_nor_resumed(shell: Sh
     for verb in ("pause", "resume"):
         told = shell.refused("channels", verb, "leter")
         assert told == f"Error: {channels}: there is no table [channels.leter]; there is letter\n"
+
+
+def test_why_a_channel_sends_nothing_and_when_it_is_asked_again_is_told(shell: Shell) -> None:
+    shell.place.script_channels("letter", "brief", "paper")
+    shell.told("migrate")
+    db = Database(shell.place.settings().database.url.reveal())
+    with db.transaction() as tx:
+        now = clock.now(tx).machine
+        channels.pause(tx, "letter", "auth: the password has expired", now, held_by="fault")
+        channels.ask_again(tx, "letter", datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC))
+        services.hold(tx, "brief", "restored from a backup", "cli")
+        channels.note_faults(tx, "paper", 20, datetime(2026, 11, 20, 12, 5, tzinfo=UTC))
+    db.close()
+    listed = rows(shell.told("channels", "list"))
+    assert listed["letter"][0] == "paused"
+    assert listed["letter"][2] == "auth: the password has expired; asked again at 2026-11-20 12:00:30 UTC"
+    assert listed["brief"][2] == "restored from a backup; held by a restored backup"
+    assert listed["paper"][0] == "resting"
+    assert listed["paper"][2] == "20 faults in a row; one message tries it out after 2026-11-20 12:05:00 UTC"

@@ -123,7 +123,7 @@ async def test_a_database_without_room_refuses_new_jobs_loses_none_and_goes_on(f
 
 
 def test_a_backup_that_finds_no_room_says_so_and_leaves_no_file(small_disk: Disk, sqlite_template: Path) -> None:
-    (small_disk.folder / "filling").write_bytes(os.urandom(2 * 1024 * 1024 - 8192))
+    (small_disk.folder / "filling").write_bytes(os.urandom(2 * 1024 * 1024 - 4096))
     db = Database(f"sqlite:///{sqlite_template}")
     with db.snapshot() as tx, pytest.raises(OSError, match="No space left on device"):
         save.save(tx, installation().keys, small_disk.folder / "all.zip", lambda name, rows: None)

@@ -383,3 +383,19 @@ def test_an_answer_that_comes_too_late_changes_nothing(doubtful: World) -> None:
     assert learn(doubtful, {"c-1": ("p-9",)}) == {}
     assert doubtful.state(1, "c-1") == ("queued", "retry")
     assert len(doubtful.pump(answer=accepted)) == 1
+
+
+def test_what_is_sent_once_more_goes_out_though_its_entry_has_gone_on_to_its_end(world: World) -> None:
+    world.people("ada")
+    job_id = world.run(step("one"), step("two", after="PT1H"))
+    world.pump(answer=lambda _: OutcomeUnknown("timeout"))
+    world.later(hours=1, minutes=1)
+    world.plan_due()
+    assert len(world.pump()) == 1
+    assert world.entry(job_id, "ada").ended == "completed"
+    key = world.key(job_id, "ada")
+    with world.db.transaction() as tx:
+        doubt.settle(tx, key, "retry", actor="test", name="send")
+    assert len(world.pump()) == 1
+    assert world.state(job_id, "ada")[0] == "accepted"
+    assert world.entry(job_id, "ada").ended == "completed"

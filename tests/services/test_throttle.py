@@ -171,3 +171,17 @@ def test_nobody_waits_who_has_room(world: World, wanted: int) -> None:
     world.house = installation(throttles=(slow_channel(50),))
     id = accepted(world, 10)
     assert admit(world, {id: wanted})[id] == Admitted(count=wanted)
+
+
+def test_sends_that_were_not_admitted_wait_for_their_turn_and_spend_no_try(world: World) -> None:
+    world.people(*(f"c-{n}" for n in range(7)))
+    id = world.run(throttle={"per_hour": 100})
+    assert len(world.pump()) == 2
+    assert world.states(id) == {(0, "accepted", None): 2, (0, "queued", "throttled:job"): 5}
+    sent, turns = 2, 0
+    while sent < 7:
+        world.later(seconds=37)
+        sent += len(world.pump())
+        turns += 1
+    assert turns == 5, "one each 36 seconds"
+    assert {world.send(id, f"c-{n}").tries for n in range(7)} == {0}

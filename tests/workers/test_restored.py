@@ -25,7 +25,7 @@ async def test_workers_send_nothing_until_a_person_resumes_the_channel(floor: Fl
         deliverer = Deliverer(restored.crew, "letter")
         for _ in range(3):
             assert await expander.expand_jobs(restored.crew) == 0
-            assert await deliverer.claim_and_render() == 0
+            assert await deliverer.claim_bulk() == await deliverer.claim_urgent() == 0
         assert restored.sent() == []
         with db.transaction() as tx:
             channels.resume(tx, "letter", "ada")

@@ -29,6 +29,7 @@ _CODE: Final = re.compile(r" · ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}) · ")
 _REDEEM_SHARE: Final = 0.05
 _LEAVE_SHARE: Final = 0.03
 _RISKED: Final = 3
+_HANDS: Final = 8
 
 
 class NoAnswer(Exception):
@@ -111,21 +112,31 @@ class Clients:
         `arrived` has the mails as their texts name them. A few that arrived are sent again all the same.
         """
         names = {id: job.name for job in self.jobs for id in job.ids}
+        hands = asyncio.Semaphore(_HANDS)
+
+        async def say(send: str, verdict: str) -> None:
+            async with hands:
+                await self._ask("POST", f"/v1/sends/{send}:settle", {"as": verdict})
+
+        async with asyncio.TaskGroup() as group:
+            for doubt in await self._doubts():
+                job, recipient, step = names[doubt["job"]], doubt["recipient"], doubt["step"].removeprefix("step-")
+                was_there = f"{job}/{recipient}/{step}" in arrived
+                is_risked = was_there and len(self.retried) < _RISKED
+                if is_risked:
+                    self.retried[str(Key(job, recipient, 0, int(step)))] += 1
+                verdict = "sent" if was_there and not is_risked else "retry"
+                self.settled[verdict] += 1
+                group.create_task(say(doubt["send"], verdict))
+
+    async def _doubts(self) -> list[Mapping[str, Any]]:
         doubts: list[Mapping[str, Any]] = []
         page: Mapping[str, Any] = {"next": ""}
         while page["next"] is not None:
             cursor = f"&cursor={page['next']}" if page["next"] else ""
             page = await self._ask("GET", f"/v1/doubts?limit=100{cursor}", {})
             doubts += page["doubts"]
-        for doubt in doubts:
-            job, recipient, step = names[doubt["job"]], doubt["recipient"], doubt["step"].removeprefix("step-")
-            was_there = f"{job}/{recipient}/{step}" in arrived
-            is_risked = was_there and len(self.retried) < _RISKED
-            if is_risked:
-                self.retried[str(Key(job, recipient, 0, int(step)))] += 1
-            verdict = "sent" if was_there and not is_risked else "retry"
-            self.settled[verdict] += 1
-            await self._ask("POST", f"/v1/sends/{doubt['send']}:settle", {"as": verdict})
+        return doubts
 
     async def _redeem(self, code: str) -> None:
         """Several tills at once, each with a key of its own."""
@@ -184,7 +195,8 @@ def _content(answer: httpx.Response) -> Mapping[str, Any]:
         answer.raise_for_status()
         return {}
     found: dict[str, Any] = answer.json()
-    if not answer.is_success and not found["type"].endswith("#coupon-refused"):
+    # A doubt that is settled already: the answer to the first request was lost.
+    if not answer.is_success and not found["type"].endswith(("#coupon-refused", "#conflict")):
         raise NoAnswer(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text[:500]}")
     return found
 

@@ -46,9 +46,10 @@ class Names:
     """Jobs and people by the ids that the database knows them by."""
 
     def __init__(self, tx: Transaction) -> None:
-        self.jobs: Mapping[int, str] = dict(tx.execute(select(jobs.c.id, jobs.c.name)).tuples().all())
-        people = select(recipients.c.id, recipients.c.external_id)
-        self.people: Mapping[int, str] = dict(tx.execute(people).tuples().all())
+        known = tx.execute(select(jobs.c.id, jobs.c.name))
+        people = tx.execute(select(recipients.c.id, recipients.c.external_id))
+        self.jobs: Mapping[int, str] = {row.id: row.name for row in known}
+        self.people: Mapping[int, str] = {row.id: row.external_id for row in people}
 
     def entry(self, job_id: int, recipient_id: int, run: int) -> EntryKey:
         return EntryKey(self.jobs[job_id], self.people[recipient_id], run)
