@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.domain.faults import in_words
 from gateway.services.problems import Problem
 
 Path = tuple[str | int, ...]
@@ -24,22 +25,22 @@ def pointer(path: Sequence[str | int]) -> str:
 
 def problem_of(error: msgspec.ValidationError, plain: Any, shape: Any) -> Problem:
     """The first thing wrong with `plain`, as a value of `shape`: all that msgspec tells."""
-    told, path = _read(error)
+    told, path = _read(error, shape)
     return Problem(pointer=pointer(_exact(path, plain, shape, str(error))), detail=told)
 
 
-def _read(error: msgspec.ValidationError) -> tuple[str, Path]:
+def _read(error: msgspec.ValidationError, shape: Any) -> tuple[str, Path]:
     found = _WHERE.match(str(error))
     if found is None:
         return str(error), ()
     told, path = found["told"], _steps(found["holder"] or found["path"] or "$")
     if found["holder"]:
-        return f"a key here: {told}", (*path, _ANY)
+        return f"a key here {in_words(told)}", (*path, _ANY)
     if isinstance(error.__cause__, ValueError) and (own := _OWN.match(told)):
         return own["told"], (*path, own["name"])
     if field := _FIELD.match(told):
         return "unknown field" if "unknown" in told else "required field is missing", (*path, field["name"])
-    return told, path
+    return in_words(told, shape, path), path
 
 
 def _steps(path: str) -> Path:

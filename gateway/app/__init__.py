@@ -1,8 +1,5 @@
-"""The parts put together, and running."""
+"""The parts put together, and running.
 
-from gateway.app.composition import Gateway, open_gateway
-from gateway.app.logs import configure_logs
-from gateway.app.metrics import CannotShow
-from gateway.app.running import CannotListen, Part, run
-
-__all__ = ["CannotListen", "CannotShow", "Gateway", "Part", "configure_logs", "open_gateway", "run"]
+Whoever needs the database alone imports `opening`, whoever asks the channels `composition`, and only
+what serves `running`: each brings so much along that it is felt at the start of a command.
+"""

@@ -7,13 +7,14 @@ from typing import Any
 import structlog
 from prometheus_client import start_http_server
 
+from gateway.app.opening import CannotRun
 from gateway.services.meters import Meters
 from gateway.settings import Metrics
 
 log: Any = structlog.get_logger()
 
 
-class CannotShow(Exception):
+class CannotShow(CannotRun):
     """The counters have no address to be asked for at."""
 
 

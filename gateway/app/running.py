@@ -16,6 +16,7 @@ from gateway.api.application import build
 from gateway.api.rooms import Rooms
 from gateway.app.composition import Gateway
 from gateway.app.metrics import shown
+from gateway.app.opening import CannotRun
 from gateway.settings import Metrics
 from gateway.workers import batcher, checker, expander, inquirer
 from gateway.workers.clock import run_clock
@@ -28,7 +29,7 @@ from gateway.workers.presence import stay_seen
 log: Any = structlog.get_logger()
 
 
-class CannotListen(Exception):
+class CannotListen(CannotRun):
     """The API has no address to answer at."""
 
 
@@ -155,7 +156,7 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         except SystemExit as end:
             place = f"{self.config.host}:{self.config.port}"
-            raise CannotListen(f"nothing can listen at {place}: {_reason(end)}") from None
+            raise CannotListen(f"nothing can listen at {place}: {_reason(end)}; see [server] in gateway.toml") from None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

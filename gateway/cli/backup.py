@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gateway.app.composition import installation_without_channels, key_ring, open_database
+from gateway.app.opening import installation_without_channels, key_ring, open_database
 from gateway.cli.options import config_option, database, may_migrate, settings_in, show
 from gateway.services import archive, restore, save
 from gateway.services.archive import Archive, BadArchive

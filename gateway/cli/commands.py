@@ -1,52 +1,110 @@
 """`risveglio` and its commands; each says with --help what it is for and how to use it."""
 
-from typing import Any, Final
+import importlib
+from typing import Any, Final, NamedTuple
 
 import click
 
 from gateway import __version__
-from gateway.app import CannotListen, CannotShow
-from gateway.app.composition import NoDatabase, SchemaOutdated
-from gateway.cli import (
-    audit,
-    backup,
-    channels,
-    data,
-    demo,
-    doubts,
-    explain,
-    keys,
-    people,
-    registers,
-    serving,
-    status,
-    webhooks,
-)
-from gateway.settings import SettingsError
-from gateway.storage.database import OutOfRoom, Unavailable
+
+
+class Entry(NamedTuple):
+    """A command in the list: the module of this folder that it is in, its name there, and what it does in a line."""
+
+    module: str
+    name: str
+    told: str
+
+
+_SECTIONS: Final[dict[str, dict[str, Entry]]] = {
+    "Set up and run": {
+        "init": Entry("installing", "init", "Write a starting configuration, with keys of its own."),
+        "serve": Entry("serving", "serve", "Run everything in one process."),
+        "api": Entry("serving", "api", "Answer HTTP requests, and nothing else."),
+        "worker": Entry("serving", "worker", "Expand jobs and deliver messages."),
+        "clock": Entry("serving", "clock", "See to the duties that one process at a time has."),
+        "migrate": Entry("installing", "migrate", "Bring the database to this version of the program."),
+        "key": Entry("keys", "key", "Make, list and revoke API keys."),
+    },
+    "Look, and put right": {
+        "status": Entry("status", "status", "Show processes, channels, and what waits."),
+        "explain": Entry("explain", "explain", "Tell why a person gets a job's messages, or not."),
+        "channels": Entry("channels", "channels", "List channels, check, pause and resume them."),
+        "doubts": Entry("doubts", "doubts", "List and settle messages that may have gone out."),
+        "webhooks": Entry("webhooks", "webhooks", "Tell other systems what happens."),
+        "audit": Entry("audit", "audit", "Show who changed what."),
+    },
+    "People and paper": {
+        "import": Entry("imports", "import_", "Import recipients, consents, activities, suppressions."),
+        "export": Entry("exports", "export", "Export recipients, consents and print runs."),
+        "person": Entry("people", "person", "Export, forget or merge a person."),
+        "registers": Entry("registers", "registers", "Screen addresses against opposition registers."),
+    },
+    "Keep": {
+        "backup": Entry("backup", "backup", "Write the whole database into a file."),
+        "restore": Entry("backup", "restore_", "Put a backup back, into an empty database."),
+        "presume-sent": Entry("backup", "presume_sent", "After a restore: take what was due for sent."),
+    },
+    "Try": {
+        "demo": Entry("demo", "demo", "Wake up 2,357 customers on this machine."),
+        "bench": Entry("demo", "bench", "Measure how fast it is on this machine."),
+    },
+}
 
 
 class Commands(click.Group):
-    """Turns expected faults into one clear message and exit code 1."""
+    """Loads a command when it is called, and turns expected faults into one clear message and exit code 1.
+
+    All of them together take longer to import than most of them to run.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for section in _SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for section in _SECTIONS.values():
+            if entry := section.get(cmd_name):
+                command: click.Command = getattr(importlib.import_module(f"gateway.cli.{entry.module}"), entry.name)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in _SECTIONS.items():
+            with formatter.section(title):
+                width = max(map(len, self.list_commands(ctx)))
+                formatter.write_dl([(name.ljust(width), entry.told) for name, entry in section.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except SettingsError as error:
-            raise click.ClickException(f"the settings cannot be used:\n{error}") from None
-        except (SchemaOutdated, NoDatabase, CannotShow) as error:
-            raise click.ClickException(str(error)) from None
-        except CannotListen as error:
-            raise click.ClickException(f"{error}; see [server] in gateway.toml") from None
-        except Unavailable as error:
-            raise click.ClickException(f"{_of_the_database(error)}: {error}") from None
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except _expected_faults() as error:
+            raise click.ClickException(_told(error)) from None
 
 
-def _of_the_database(error: Unavailable) -> str:
-    return "the database has no room left" if isinstance(error, OutOfRoom) else "the database does not answer"
+def _expected_faults() -> tuple[type[Exception], ...]:
+    """Asked for when something was raised: importing them is a good part of what an import of a command costs."""
+    from gateway.app.opening import CannotRun
+    from gateway.settings import SettingsError
+    from gateway.storage.database import Unavailable
+
+    return SettingsError, CannotRun, Unavailable
+
+
+def _told(error: Exception) -> str:
+    from gateway.settings import SettingsError
+    from gateway.storage.database import OutOfRoom, Unavailable
+
+    match error:
+        case SettingsError():
+            return f"the settings cannot be used:\n{error}"
+        case OutOfRoom():
+            return f"the database has no room left: {error}"
+        case Unavailable():
+            return f"the database does not answer: {error}"
+        case _:
+            return str(error)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,32 +119,5 @@ def main() -> None:
                       risveglio serve
 
     Settings are three TOML files in one folder: --config, or RISVEGLIO_CONFIG, or ./config.
+    `risveglio COMMAND --help` tells more of each.
     """
-
-
-_COMMANDS: Final[tuple[click.Command, ...]] = (
-    serving.init,
-    serving.serve,
-    serving.api,
-    serving.worker,
-    serving.clock,
-    serving.migrate,
-    status.status,
-    backup.backup,
-    backup.restore_,
-    backup.presume_sent,
-    keys.key,
-    explain.explain,
-    channels.channels,
-    doubts.doubts,
-    webhooks.webhooks,
-    demo.demo,
-    demo.bench,
-    data.import_,
-    data.export,
-    people.person,
-    registers.registers,
-    audit.audit,
-)
-for _command in _COMMANDS:
-    main.add_command(_command)

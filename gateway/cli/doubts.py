@@ -6,7 +6,7 @@ from typing import Final, get_args
 import click
 from rich.table import Column, Table
 
-from gateway.app.composition import installation_without_channels
+from gateway.app.opening import installation_without_channels
 from gateway.cli.options import config_option, database, settings_in, show
 from gateway.domain.tokens import BadToken
 from gateway.domain.words import SendKey

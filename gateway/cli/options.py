@@ -4,14 +4,15 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
-from gateway.app.composition import open_database
 from gateway.app.logs import configure_logs
+from gateway.app.opening import open_database
 from gateway.settings import Settings, load
 from gateway.storage.database import Database
 
@@ -27,10 +28,18 @@ config_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option
 )
 
 
-def settings_in(folder: Path) -> Settings:
-    """The settings in a folder, with the logs set up as they say."""
+FORMATS: Final = ("ndjson", "csv")
+"""Of files with people in them."""
+
+
+def settings_in(folder: Path, *, runs: bool = False) -> Settings:
+    """The settings in a folder, with the logs set up as they say.
+
+    Of a command that answers and ends, nothing below warnings: what it does, it prints.
+    """
     settings = load(folder, os.environ)
-    configure_logs(settings.log)
+    level = settings.log.level if runs or settings.log.level == "error" else "warning"
+    configure_logs(structs.replace(settings.log, level=level))
     return settings
 
 

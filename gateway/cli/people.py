@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from gateway.app.composition import installation_without_channels
+from gateway.app.opening import installation_without_channels
 from gateway.cli.options import config_option, database, settings_in
 from gateway.domain.ids import new_id
 from gateway.services import merge as merging

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gateway.app.composition import installation_without_channels
+from gateway.app.opening import installation_without_channels
 from gateway.cli.options import config_option, database, settings_in, show
 from gateway.contract import Capabilities
 from gateway.registry import discover

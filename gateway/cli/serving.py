@@ -1,4 +1,4 @@
-"""Commands that set the gateway up and run it."""
+"""Commands that run the gateway."""
 
 import asyncio
 import sys
@@ -7,28 +7,10 @@ from pathlib import Path
 
 import click
 
-from gateway.app import Part, open_gateway, run
-from gateway.app.composition import open_database
+from gateway.app.composition import open_gateway
+from gateway.app.running import Part, run
 from gateway.cli.options import config_option, settings_in
-from gateway.settings import Settings, write_starter
-from gateway.storage import schema
-
-
-@click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("config"))
-def init(folder: Path) -> None:
-    """Write a starting configuration into FOLDER, with keys of its own.
-
-    Never overwrites: what is there stays as it is.
-    """
-    written = write_starter(folder)
-    for path in written:
-        click.echo(f"wrote {path}")
-    if not written:
-        click.echo(f"{folder} has a configuration already; nothing was written")
-        return
-    option = "" if folder == Path("config") else f" --config {folder}"
-    click.echo(f"\nNext:  risveglio key create shop --scope admin{option}\n       risveglio serve{option}")
+from gateway.settings import Settings
 
 
 @click.command()
@@ -38,7 +20,7 @@ def serve(folder: Path) -> None:
 
     Ctrl-C or SIGTERM drains: what is in flight is finished, the rest goes back to the queue.
     """
-    settings = settings_in(folder)
+    settings = settings_in(folder, runs=True)
     click.echo(f"risveglio at {settings.public_url}", err=True)
     _run(settings, list(Part), migrate=True)
 
@@ -47,7 +29,7 @@ def serve(folder: Path) -> None:
 @config_option
 def api(folder: Path) -> None:
     """Answer HTTP requests, and nothing else. Any number of these may run beside each other (PostgreSQL)."""
-    _run(settings_in(folder), [Part.API])
+    _run(settings_in(folder, runs=True), [Part.API])
 
 
 @click.command()
@@ -55,7 +37,7 @@ def api(folder: Path) -> None:
 @click.option("--channel", "channels", multiple=True, help="Deliver only on this channel; may be given several times.")
 def worker(folder: Path, channels: tuple[str, ...]) -> None:
     """Expand jobs and deliver messages. Any number of these may run beside each other (PostgreSQL)."""
-    settings = settings_in(folder)
+    settings = settings_in(folder, runs=True)
     unknown = sorted(set(channels) - set(settings.channels))
     if unknown:
         known = ", ".join(settings.channels) or "none"
@@ -69,17 +51,7 @@ def worker(folder: Path, channels: tuple[str, ...]) -> None:
 @config_option
 def clock(folder: Path) -> None:
     """See to the duties that one process at a time has. A second one waits until the first is gone."""
-    _run(settings_in(folder), [Part.CLOCK])
-
-
-@click.command()
-@config_option
-def migrate(folder: Path) -> None:
-    """Bring the database to this version of the program. Safe to run twice, and by several at once."""
-    settings = settings_in(folder)
-    db = open_database(settings, migrate=True)
-    click.echo(f"the database is at version {schema.version(db)}")
-    db.close()
+    _run(settings_in(folder, runs=True), [Part.CLOCK])
 
 
 def _run(settings: Settings, parts: Sequence[Part], channels: Sequence[str] = (), *, migrate: bool = False) -> None:

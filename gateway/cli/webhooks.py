@@ -10,7 +10,7 @@ import click
 import msgspec
 from rich.table import Table
 
-from gateway.app.composition import key_ring
+from gateway.app.opening import key_ring
 from gateway.cli.options import config_option, database, settings_in, show
 from gateway.domain.endpoint import EndpointInput
 from gateway.domain.notices import BY_NAME_ONLY, TYPES

@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from gateway.demo.campaign import STEPS
 from gateway.demo.customers import Farewell, Race, Use
-from gateway.demo.ledger import Ledger
+from gateway.demo.ledger import Ledger, LeftOut
 from gateway.demo.paper import Mailing
 from gateway.demo.postbag import Message
 from gateway.demo.receivers.twilio_reports import Callback
@@ -47,8 +46,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     uses: Sequence[Use]
     farewells: Sequence[Farewell]
     forecast: Forecast
-    first_plan: Ledger
-    """As it was right after the job had been expanded."""
+    left_out: LeftOut
+    """By the plan of the first step, when people entered."""
     mailing: Mailing
     race: Race
 
@@ -154,7 +153,9 @@ def _coupons(found: Findings) -> Iterator[Check]:
     for message in found.messages:
         codes[message.person.id].add(message.code or "none")
     distinct = {code for each in codes.values() for code in each}
-    yield _equal("codes in people's hands", f"{len(distinct):,}", f"{found.ledger.published - _in_no_hands(found):,}")
+    # Published for those too whose every message was refused, or whose card was taken out.
+    reached = found.ledger.report.steps[0].people_sent
+    yield _equal("codes in people's hands", f"{len(distinct):,}", f"{reached:,}")
     several = [person for person, each in codes.items() if len(each) > 1]
     yield _none("people with two codes, over all channels", several)
     yield _equal(
@@ -169,17 +170,11 @@ def _coupons(found: Findings) -> Iterator[Check]:
     )
 
 
-def _in_no_hands(found: Findings) -> int:
-    """Codes that were published for a message which reached nobody: it was refused, or its card was taken out."""
-    kept_back = len(found.mailing.pieces) - len(found.mailing.mailed)
-    return kept_back + found.ledger.count(step=STEPS[0], states=("failed",))
-
-
 def _accounts(found: Findings) -> Iterator[Check]:
-    everybody = found.ledger.count(step=STEPS[0])
+    everybody = found.ledger.report.steps[0].people
     yield _equal("everybody selected has an outcome", f"{everybody:,}", f"{found.forecast.audience:,}")
     yield _equal("the job", found.ledger.report.state, "done")
-    foretold, happened = _left_out_by_preview(found.forecast), _left_out(found.first_plan)
+    foretold, happened = _left_out_by_preview(found.forecast), found.left_out
     yield Check(
         promise="the preview foretold who is left out, and why",
         received=f"{happened.total():,} left out",
@@ -190,19 +185,11 @@ def _accounts(found: Findings) -> Iterator[Check]:
     yield _equal("sends without an outcome, or in doubt", f"{found.ledger.count(states=pending)}", "0")
 
 
-def _left_out_by_preview(forecast: Forecast) -> Counter[tuple[str, str | None]]:
-    counted = Counter[tuple[str, str | None]]()
+def _left_out_by_preview(forecast: Forecast) -> LeftOut:
+    counted: LeftOut = Counter()
     for count in forecast.counts:
         if count.state == "skipped":
             counted[count.channel, count.reason] += count.recipients
-    return counted
-
-
-def _left_out(ledger: Ledger) -> Counter[tuple[str, str | None]]:
-    counted = Counter[tuple[str, str | None]]()
-    for line in ledger.lines():
-        if line.state == "skipped":
-            counted[line.channel, line.reason] += line.sends
     return counted
 
 

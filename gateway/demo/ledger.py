@@ -1,5 +1,6 @@
 """What the gateway has on record of the job: the other side of every comparison with what was received."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -61,6 +62,10 @@ class Ledger(Struct, frozen=True, kw_only=True):
         return sum(each.order_minor for each in self.report.offer.earned) if self.report.offer else 0
 
 
+LeftOut = Counter[tuple[str, str | None]]
+"""How many people were left out, by channel and reason."""
+
+
 class Piece(Struct, frozen=True, kw_only=True):
     """A card in a batch: its number in the print files (None: left out of them), whose it is, and its code."""
 
@@ -74,6 +79,14 @@ def accepted_ids(tx: Transaction, job_id: str) -> dict[str, list[str]]:
     if job is None:
         raise LookupError(job_id)
     return {channel: agenda.accepted_ids(tx, job.id, channel) for channel in sorted(job.spec.channels())}
+
+
+def left_out(tx: Transaction, job_id: str) -> LeftOut:
+    """Whom the plan of the first step left out when they entered. What happened to messages after that is not in it."""
+    job = jobs.get(tx, job_id)
+    if job is None:
+        raise LookupError(job_id)
+    return Counter({(row.channel, row.reason): row.people for row in agenda.left_out(tx, job.id)})
 
 
 def pieces_of(tx: Transaction, batch_id: str, people: Mapping[str, Person]) -> list[Piece]:

@@ -20,7 +20,7 @@ from gateway.demo.checks import Check, Findings, checks
 from gateway.demo.customers import Customers, Race, Use, mistyped
 from gateway.demo.days import Days
 from gateway.demo.house import House
-from gateway.demo.ledger import Ledger, accepted_ids, pieces_of
+from gateway.demo.ledger import Ledger, LeftOut, accepted_ids, left_out, pieces_of
 from gateway.demo.page import write_page
 from gateway.demo.paper import Mailing
 from gateway.demo.people import Person
@@ -64,7 +64,7 @@ async def play(stage: Stage) -> bool:
     await stage.days.begin(BEGIN)
     await _import(stage)
     forecast = await _preview(stage)
-    job_id, first_plan = await _submit(stage)
+    job_id, never_planned = await _submit(stage)
     mailing = await _print(stage, job_id)
     await _morning(stage)
     race = await _first_uses(stage)
@@ -82,7 +82,7 @@ async def play(stage: Stage) -> bool:
             uses=stage.customers.uses,
             farewells=stage.customers.farewells,
             forecast=forecast,
-            first_plan=first_plan,
+            left_out=never_planned,
             mailing=mailing,
             race=race,
         )
@@ -129,8 +129,8 @@ async def _preview(stage: Stage) -> Forecast:
     return forecast
 
 
-async def _submit(stage: Stage) -> tuple[str, Ledger]:
-    """Hand the job in, twice, as one does when the first answer got lost; what was planned at once."""
+async def _submit(stage: Stage) -> tuple[str, LeftOut]:
+    """Hand the job in, twice, as one does when the first answer got lost; whom its plan left out."""
     story.chapter(stage.console, BEGIN, "The job is handed in")
     submitted = await stage.shop.submit(job(), "summer-1998")
     again = await stage.shop.submit(job(), "summer-1998")
@@ -139,7 +139,7 @@ async def _submit(stage: Stage) -> tuple[str, Ledger]:
     story.line(stage.console, "job", f"{submitted.id}; handed in twice with one Idempotency-Key: still one job")
     await stage.days.settle()
     story.line(stage.console, "at once", _told(stage.postbag.collect()))
-    return submitted.id, await _ledger(stage, submitted.id)
+    return submitted.id, await stage.db.read(left_out, submitted.id)
 
 
 def _told(messages: list[Message]) -> str:

@@ -5,7 +5,17 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from gateway.domain.words import CountryCode, Currency, ExternalId, Key, Locale, Minor, refuse_nul, time_zones
+from gateway.domain.words import (
+    AddressKind,
+    CountryCode,
+    Currency,
+    ExternalId,
+    Key,
+    Locale,
+    Minor,
+    refuse_nul,
+    time_zones,
+)
 
 MAX_ATTRIBUTES_CHARS = 16_384
 
@@ -17,9 +27,7 @@ class AddressInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     (`p256dh`, `auth`) or the postal lines (`street`, `postcode`, `city`, `country`, ...).
     """
 
-    kind: Annotated[
-        str, Meta(pattern=r"^[a-z][a-z0-9_]{0,15}$(?!\n)", examples=["email", "phone", "webpush", "postal"])
-    ]
+    kind: AddressKind
     value: Annotated[str, Meta(max_length=2048)] = ""
     data: dict[str, str] = {}
 

@@ -14,24 +14,71 @@ SHARDS = 64
 spent, cancelled, settled or redeemed for its recipients."""
 
 # `$` alone would in Python also match before a line break at the end.
-ChannelName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,15}$(?!\n)", examples=["email"])]
-PurposeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$(?!\n)", examples=["marketing"])]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", description="ISO 3166-1 alpha-2", examples=["IT"])]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", description="ISO 4217", examples=["EUR"])]
+# The descriptions complete "must be ..." where a value does not match (`gateway.domain.faults`).
+ChannelName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,15}$(?!\n)",
+        description="the name of a channel: 1 to 16 of a-z 0-9 -, the first a letter",
+        examples=["email"],
+    ),
+]
+PurposeName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_-]{0,31}$(?!\n)",
+        description="the name of a purpose: 1 to 32 of a-z 0-9 _ -, the first a letter",
+        examples=["marketing"],
+    ),
+]
+AddressKind = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,15}$(?!\n)",
+        description="the name of a kind of address: 1 to 16 of a-z 0-9 _, the first a letter",
+        examples=["email", "phone", "webpush", "postal"],
+    ),
+]
+CountryCode = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Z]{2}$(?!\n)",
+        description="the two capital letters of a country (ISO 3166-1 alpha-2)",
+        examples=["IT"],
+    ),
+]
+Currency = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Z]{3}$(?!\n)", description="the three capital letters of a currency (ISO 4217)", examples=["EUR"]
+    ),
+]
 ExternalId = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=128,
         pattern=r"^[!-~]+$(?!\n)",
-        description="The customer's own id of the person: printable ASCII, no spaces",
+        description="the customer's own id of the person: printable ASCII, no spaces",
         examples=["c-1042"],
     ),
 ]
 Locale = Annotated[
-    str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)", description="BCP 47", examples=["it-IT"])
+    str,
+    Meta(
+        pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$(?!\n)",
+        description="a language in small letters, with a region or script where it matters (BCP 47)",
+        examples=["it", "it-IT"],
+    ),
 ]
-Key = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)", examples=["winback-15"])]
+Key = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$(?!\n)",
+        description="1 to 64 of a-z 0-9 . _ -, the first a letter or digit",
+        examples=["winback-15"],
+    ),
+]
 Minor = Annotated[int, Meta(ge=-(10**12), le=10**12, description="In minor units of the currency, such as cents")]
 
 Share = Annotated[float, Meta(ge=0, le=0.5, description="A part of a whole: 0.1 is ten per cent", examples=[0.1])]

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from gateway.domain.faults import in_words
+
 T = TypeVar("T")
 
 Line = tuple[int, bytes]
@@ -103,7 +105,7 @@ def decoded(line: Line, decoder: msgspec.json.Decoder[T]) -> T | RowError:
         row = decoder.decode(body)
         fault = _fault(body, row)
     except msgspec.ValidationError as error:
-        fault = _read(error)
+        fault = _read(error, decoder.type)
     except UnicodeDecodeError:
         fault = "", "the line is not UTF-8"
     except msgspec.DecodeError as error:
@@ -122,7 +124,7 @@ _NAMED: Final = re.compile(r"Object (contains unknown|missing required) field `(
 _OWN: Final = re.compile(r"([a-z_]+): (.*)", re.DOTALL)
 
 
-def _read(error: msgspec.ValidationError) -> tuple[str, str]:
+def _read(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
     """Pointer and reason out of msgspec's words. It does not tell the keys of mappings: there the pointer ends."""
     found = _WHERE.fullmatch(str(error))
     if found is None:
@@ -131,13 +133,13 @@ def _read(error: msgspec.ValidationError) -> tuple[str, str]:
     known, _, _ = path.partition("[...]")
     where = "".join(_escaped(index or name) for index, name in _STEP.findall(known))
     if found["holder"]:
-        return where, f"a key in it: {told}"
+        return where, f"a key in it {in_words(told)}"
     if named := _NAMED.fullmatch(told):
         missing = "unknown field" if "unknown" in named[1] else "required field is missing"
         return where + _escaped(named[2]), missing
     if isinstance(error.__cause__, ValueError):
         return refined(where, told)
-    return where, told
+    return where, in_words(told, shape, [name or int(index) for index, name in _STEP.findall(known)])
 
 
 def refined(pointer: str, detail: str) -> tuple[str, str]:

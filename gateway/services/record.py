@@ -185,9 +185,8 @@ def _move(installation: Installation, answered: Answered, row: Record | None, no
             end = State.IN_DOUBT if perhaps_sent else State.FAILED
             return queued._replace(then=end, reason=best.code, spent_tries=1)
         case _:
-            # An idempotent channel that refuses the repeat took nothing before either.
-            kept = again and not idempotent
-            return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1, keep_cap=kept)
+            # A refusal now says nothing of the try before.
+            return Move(answered.key, State.FAILED, reason=best.code, spent_tries=1, keep_cap=again)
 
 
 def _rank(failure: Failure, idempotent: bool) -> int:

@@ -1,14 +1,15 @@
 """What is under way at this moment, and when something falls due next: for whoever waits for it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 
 from gateway.domain.states import State
 from gateway.storage.database import Transaction
 from gateway.storage.tables import attempts, batches, entries, jobs, sends
-from gateway.storage.types import Instant
+from gateway.storage.types import Instant, Record
 
 
 class UnderWay(NamedTuple):
@@ -54,6 +55,19 @@ def next_due(tx: Transaction) -> datetime | None:
     """The earliest instant for which a send or the plan of a step is put down."""
     found = [tx.scalar(select(func.min(at))) for at in (sends.c.due_at, entries.c.next_at)]
     return min((at for at in found if at is not None), default=None)
+
+
+def left_out(tx: Transaction, job_id: int) -> Sequence[Record]:
+    """(channel, reason, people) of those whom the plan of the first step left out when they entered."""
+    entered = and_(
+        entries.c.job_id == sends.c.job_id,
+        entries.c.recipient_id == sends.c.recipient_id,
+        entries.c.run == sends.c.run,
+        entries.c.entered_at == sends.c.changed_at,
+    )
+    query = select(sends.c.channel, sends.c.reason, func.count().label("people")).join(entries, entered)
+    query = query.where(sends.c.job_id == job_id, sends.c.step == 0, sends.c.state == State.SKIPPED)
+    return tx.execute(query.group_by(sends.c.channel, sends.c.reason)).all()
 
 
 def accepted_ids(tx: Transaction, job_id: int, channel: str) -> list[str]:

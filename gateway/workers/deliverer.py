@@ -65,6 +65,7 @@ class Deliverer:
         self._ready: asyncio.PriorityQueue[_Next] = asyncio.PriorityQueue()
         self._stopping = asyncio.Event()
         self._is_out_of_time = False
+        self._patience = Patience(f"record:{channel}")
         self._held: set[int] = set()
         self._turn = 0
 
@@ -256,16 +257,16 @@ class Deliverer:
 
     async def _patiently(self, write: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write what must not be forgotten: while the database is away, again and again, as long as there is time."""
-        pause_s, patience = 0.1, Patience(f"record:{self._channel}")
+        pause_s = 0.1
         while True:
             try:
                 done = await self._crew.db.write(write, *args, **kwargs)
-                patience.goes_on()
+                self._patience.goes_on()
                 return done
             except Unavailable as error:
                 if self._is_out_of_time:
                     raise
-                patience.waits(error)
+                self._patience.waits(error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, 5.0)
 

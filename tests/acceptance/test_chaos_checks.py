@@ -374,6 +374,7 @@ FORGERIES: dict[str, tuple[str, Forgery]] = {
         "who left is left alone",
         lambda run: changed(run, key("bela", step=1), state="queued", due_at=at(200)),
     ),
+    "an answer of a broken gateway": ("answers make sense", lambda run: told(run, faults={"500 to POST /jobs": 2})),
     "a process that ends badly": ("processes behave", lambda run: damage(run, stopped={"api-1": -9})),
     "an orphan": ("processes behave", lambda run: damage(run, left_behind=1)),
     "a process that ends by itself": ("processes behave", lambda run: damage(run, ended={"clock-1": 1})),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import open_gateway
-from gateway.app.composition import NoDatabase, SchemaOutdated, open_database
+from gateway.app.composition import open_gateway
+from gateway.app.opening import NoDatabase, SchemaOutdated, open_database
 from gateway.storage import audit, schema
 from gateway.storage.database import Database
 from tests.app.place import Place

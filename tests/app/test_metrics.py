@@ -11,8 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from gateway.app import CannotShow, Part, open_gateway, run
-from gateway.app.metrics import shown
+from gateway.app.composition import open_gateway
+from gateway.app.metrics import CannotShow, shown
+from gateway.app.running import Part, run
 from gateway.services.installation import Installation
 from gateway.services.meters import Meters
 from gateway.settings import Metrics

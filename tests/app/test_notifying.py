@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from gateway.app.composition import key_ring, open_database
+from gateway.app.opening import key_ring, open_database
 from gateway.domain.endpoint import EndpointInput
 from gateway.services import endpoints
 from gateway.services.keys import Caller

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.app import CannotListen, Part, open_gateway, run
+from gateway.app.composition import open_gateway
+from gateway.app.running import CannotListen, Part, run
 from gateway.services import keys
 from gateway.storage import sends
 from gateway.storage.database import Database

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.app.composition import key_ring
+from gateway.app.opening import key_ring
 from gateway.contract import Capabilities, OutcomeUnknown, Part
 from gateway.services import compose
 from gateway.services.installation import Installation

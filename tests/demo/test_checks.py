@@ -1,5 +1,6 @@
 """The comparison at the end of the demonstration: each promise, when it is broken, is seen to be."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
@@ -46,10 +47,16 @@ def channel(name: str, outcome: str, reason: str | None = None, sends: int = 1) 
         outcomes=(Outcome(state=outcome, reason=reason, sends=sends),),
         planned=sends,
         sent=0,
+        reached=0,
+        presumed=0,
         delivered=0,
         bounced=0,
         returned=0,
         in_doubt=0,
+        throttled=0,
+        yielding=0,
+        fallbacks=0,
+        fallbacks_reached=0,
         clicked=0,
         clicked_by_bots=0,
         unsubscribed=0,
@@ -59,11 +66,12 @@ def channel(name: str, outcome: str, reason: str | None = None, sends: int = 1) 
     )
 
 
-def ledger(*channels: ChannelReport, redeemed: int = 1, order_minor: int = 2_000) -> Ledger:
+def ledger(*channels: ChannelReport, people: int = 5, redeemed: int = 1, order_minor: int = 2_000) -> Ledger:
     report = JobReport(
         id="job_1",
         name="come back",
         purpose="marketing",
+        priority=5,
         state="done",
         accepted_at=NOON,
         expanded_at=NOON,
@@ -73,7 +81,7 @@ def ledger(*channels: ChannelReport, redeemed: int = 1, order_minor: int = 2_000
         not_entering={},
         ended={"completed": 5},
         in_doubt=0,
-        steps=(StepReport(number=1, name="coupon", channels=channels),),
+        steps=(StepReport(number=1, name="coupon", people=people, people_sent=4, people_reached=4, channels=channels),),
         offer=OfferReport(
             key="winback-15",
             title="−15 %",
@@ -83,6 +91,10 @@ def ledger(*channels: ChannelReport, redeemed: int = 1, order_minor: int = 2_000
             unattributed=0,
             earned=(Earned(currency="USD", orders=redeemed, order_minor=order_minor),),
         ),
+        yielded_to=(),
+        preferred_over=(),
+        lift=None,
+        no_lift="nobody was held out",
     )
     accepted = {
         "email": [MAIL.id],
@@ -132,7 +144,7 @@ def good() -> Findings:
             ],
             samples=[],
         ),
-        first_plan=ledger(both, *ARRIVED[1:]),
+        left_out=Counter({("email", "no_consent"): 1}),
         mailing=Mailing(
             batch=Batch(id="bat_1", job="job_1", state="handed_over", pieces=1, printed=1, mailing_at=NOON, files=[]),
             printed=Printed(files=(), pages=1, code_ends={1: CODES[PERLA.id][-4:]}),

@@ -43,33 +43,35 @@ INSTANTS: Final = tuple(
 )
 REGISTERS: Final = ("rpo", "bloctel")
 CHANNELS: Final = ("email", "sms", "postal", "push", "app")
-_SAID: Final = st.sampled_from([None, None, "granted", "granted", "granted", "withdrawn"])
+_SAID: Final = st.sampled_from([None, None, *["granted"] * 7, "withdrawn"])
+_PASTS: Final = (
+    (("email", 3.1),),
+    (("sms", 30.9), ("email", 75.2)),
+    (("postal", -39.3),),
+    (("app", 11.7), ("email", 30.9), ("postal", 500.6)),
+)
+"""Channels, and how many hours ago each took a slot; paper has taken one that is still to come."""
 
 traits_ = st.fixed_dictionaries(
     {
         "name": st.sampled_from(NAMES),
         "country": st.sampled_from([None, "IT", "IT", "FR", "DE", "US", "GR", "PL"]),
         "zone": st.sampled_from([None, None, "Europe/Rome", "Asia/Kathmandu", "America/Los_Angeles", "Pacific/Apia"]),
-        "kinds": st.sets(st.sampled_from(["email", "phone", "postal", "webpush"]), min_size=1),
+        "lacks": st.sampled_from([(), (), (), ("email",), ("phone", "webpush"), ("postal", "email", "phone")]),
         "second_mail": st.booleans(),
         "said": st.fixed_dictionaries(dict.fromkeys(CHANNELS, _SAID)),
-        "suppressed": st.sampled_from([None, None, None, "email", "phone", "postal"]),
-        "register": st.dictionaries(
-            st.sampled_from(REGISTERS), st.sampled_from(["cleared", "cleared", "listed", "stale"])
+        "suppressed": st.sampled_from([None, None, None, None, "email", "phone", "postal"]),
+        "register": st.sampled_from(
+            [{}, {}, {"rpo": "listed"}, {"rpo": "stale"}, {"rpo": "cleared", "bloctel": "cleared"}]
         ),
-        "paused_hours": st.sampled_from([None, None, None, None, -5, 3, 90]),
-        "own_cap": st.sampled_from([None, None, None, (1, 24 * 7), (2, 24 * 30), (1, 6)]),
-        "past_hours": st.lists(
-            st.tuples(
-                st.sampled_from(["email", "sms", "postal"]), st.sampled_from([-39.3, 3.1, 11.7, 30.9, 75.2, 500.6])
-            ),
-            max_size=3,
-        ),
-        "has_rival": st.sampled_from([False, False, True]),
-        "known": st.sampled_from(["yes", "yes", "yes", "yes", "told", "no"]),
+        "paused_hours": st.sampled_from([None] * 9 + [-5, 3, 90]),
+        "own_cap": st.sampled_from([None, None, None, None, (1, 24 * 7), (2, 24 * 30), (1, 6)]),
+        "past": st.sampled_from([(), (), *_PASTS]),
+        "has_rival": st.booleans(),
+        "known": st.sampled_from(["yes"] * 8 + ["told", "told", "no"]),
     }
 )
-town_ = st.lists(traits_, min_size=1, max_size=40)
+town_ = st.integers(1, 40).flatmap(lambda size: st.lists(traits_, min_size=size, max_size=size))
 
 _caps = st.lists(
     st.builds(cap, st.integers(1, 2), st.sampled_from([0.25, 1, 7, 21]))
@@ -161,7 +163,7 @@ def _named(id: str, traits: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _profile(id: str, traits: Mapping[str, Any]) -> dict[str, Any]:
-    places = {kind: address for kind, address in _addresses(id).items() if kind in traits["kinds"]}
+    places = {kind: address for kind, address in _addresses(id).items() if kind not in traits["lacks"]}
     mails = [{"kind": "email", "value": f"zweite-{id}@example.org"}] if traits["second_mail"] else []
     return {
         "name": traits["name"],
@@ -245,7 +247,7 @@ def _give_a_past(world: World, lived: Sequence[tuple[int, Mapping[str, Any]]], a
             "changed_at": at,
         }
         for id, traits in lived
-        for number, (channel, hours) in enumerate(traits["past_hours"])
+        for number, (channel, hours) in enumerate(traits["past"])
     ]
     with world.db.transaction() as tx:
         if rows:

@@ -18,7 +18,7 @@ from tests.builders import World, installation, job, step
 from tests.services.population import INSTANTS, jobs_, policies_, settle, town_
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(town_, policies_, jobs_, st.sampled_from(INSTANTS))
 def test_a_preview_counts_what_the_run_then_plans_and_explain_says_the_same_of_everybody(
     world: World, town: list[dict[str, Any]], policies: dict[str, Any], wanted: dict[str, Any], at: datetime

@@ -259,6 +259,11 @@ def who_left_is_left_alone(run: Evidence) -> Iterator[str]:
             yield f"{send.key}: still queued; the way out was answered at {at}"
 
 
+def answers_make_sense(run: Evidence) -> Iterator[str]:
+    """Whoever cannot be answered now is told so (503), or not answered at all."""
+    yield from (f"answered {fault}, {count} times" for fault, count in run.told.faults.items())
+
+
 def processes_behave(run: Evidence) -> Iterator[str]:
     """They end when told to, take along what they started, and while the database is there they don't end else."""
     for slot, code in run.damage.stopped.items():
@@ -286,6 +291,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "codes are redeemed once": codes_are_redeemed_once,
     "redeemed entries rest": redeemed_entries_rest,
     "who left is left alone": who_left_is_left_alone,
+    "answers make sense": answers_make_sense,
     "processes behave": processes_behave,
 }
 

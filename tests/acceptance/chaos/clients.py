@@ -30,6 +30,7 @@ _REDEEM_SHARE: Final = 0.05
 _LEAVE_SHARE: Final = 0.03
 _RISKED: Final = 3
 _HANDS: Final = 8
+_EXPECTED: Final = frozenset({200, 201, 409, 503})
 
 
 class NoAnswer(Exception):
@@ -47,6 +48,7 @@ class Clients:
         self.leavings: list[Leaving] = []
         self.retried: Counter[str] = Counter()
         self.settled: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
         self.repeats = 0
 
     async def close(self) -> None:
@@ -177,12 +179,20 @@ class Clients:
                         why = error
                     else:
                         why = f"{answer.status_code} {answer.text[:300]}"
+                        if answer.status_code not in _EXPECTED:
+                            self.faults[f"{answer.status_code} to {method} {_route(path)}"] += 1
                         if not _is_for_now(answer):
                             return _content(answer)
                     self.repeats += 1
                     await asyncio.sleep(self._chance.uniform(*_PAUSE_S))
         except TimeoutError:
             raise NoAnswer(f"{method} {path}: {why}") from None
+
+
+def _route(path: str) -> str:
+    """The path without what differs from request to request."""
+    noun, *rest = path.partition("?")[0].removeprefix("/v1").split("/")[1:]
+    return f"/{noun}" + "/…" * len(rest)
 
 
 def _is_for_now(answer: httpx.Response) -> bool:

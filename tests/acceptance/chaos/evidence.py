@@ -95,6 +95,8 @@ class Told(Struct, frozen=True, kw_only=True):
     """By the key's text: how often somebody chose to send again what had arrived already."""
     settled: Mapping[str, int] = {}
     """By verdict: how many doubts somebody ended."""
+    faults: Mapping[str, int] = {}
+    """Answers that nobody should get, such as 500, by route."""
     repeats: int = 0
     """Requests that had to be sent again."""
 

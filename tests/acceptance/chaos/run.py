@@ -13,7 +13,7 @@ from typing import IO, Final, NamedTuple
 
 import msgspec
 
-from gateway.app.composition import key_ring
+from gateway.app.opening import key_ring
 from gateway.demo.receivers.journal import RECEIVED, read
 from gateway.settings import load as settings_in
 from gateway.storage.database import Database, Unavailable
@@ -248,6 +248,7 @@ async def _evidence(stage: Stage, doubts: tuple[Send, ...], stopped: dict[str, i
             leavings=tuple(clients.leavings),
             retried=clients.retried,
             settled=clients.settled,
+            faults=clients.faults,
             repeats=clients.repeats,
         ),
         doubts=doubts,
