@@ -50,6 +50,8 @@ def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path, unused_tcp_p
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert '"status":"ok"' in outcome.stdout
     assert "Autumn win-back" in outcome.stdout
+    assert re.search(r"c-1042 in job_\w+: ", outcome.stdout)
+    assert re.search(r"\d+ rows of .* of a SQLite .*: whole", outcome.stdout)
     assert "1 of 1 pieces printed" in outcome.stdout
     assert re.search(r"logbook\s+│ ready", outcome.stdout)
     assert [path.suffix for path in (tmp_path / "prints").rglob("*_part0001.pdf")] == [".pdf"]

@@ -6,6 +6,7 @@ from litestar import Response, get
 
 from gateway.api.answers import answer
 from gateway.api.operations import needs
+from gateway.api.reading import external_id_in
 from gateway.api.rooms import Here, InPath
 from gateway.services import explain
 from gateway.services.explain import Explained
@@ -20,7 +21,7 @@ from gateway.services.explain import Explained
     ),
 )
 async def why(job_id: InPath, recipient: InPath, rooms: Here) -> Response[bytes]:
-    return answer(await rooms.db.read(explain.explain, rooms.installation, job_id, recipient))
+    return answer(await rooms.db.read(explain.explain, rooms.installation, job_id, external_id_in(recipient)))
 
 
 HANDLERS: Final = (why,)

@@ -6,7 +6,8 @@ import click
 import msgspec
 from rich.table import Table
 
-from gateway.cli.options import config_option, database, settings_in, show
+from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.tables import prose, show
 from gateway.services import history
 from gateway.services.problems import NotFound
 
@@ -22,7 +23,7 @@ def audit(subject: str | None, recipient: str | None, last: int, folder: Path) -
     Nothing in the gateway changes or removes a row. How long the log is kept is the operator's
     decision, and their database's to carry out.
     """
-    table = Table("when (UTC)", "who", "what", "to", "detail")
+    table = Table("when (UTC)", "who", "what", "to", prose("detail"))
     with database(settings_in(folder)) as db, db.snapshot() as tx:
         try:
             rows = history.page(tx, None, last, subject, recipient)

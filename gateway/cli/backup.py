@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from gateway.app.opening import installation_without_channels, key_ring, open_database
-from gateway.cli.options import config_option, database, may_migrate, settings_in, show
+from gateway.cli.options import config_option, database, may_migrate, settings_in
+from gateway.cli.tables import prose, show
 from gateway.services import archive, restore, save
 from gateway.services.archive import Archive, BadArchive
 from gateway.services.problems import Conflict, NotFound
@@ -90,7 +91,7 @@ def _tell(done: Restored, option: str) -> None:
     click.echo(f"{done.queued_again} sends that a worker held are queued again, {done.in_doubt} are in doubt")
     click.echo(f"held, and sending nothing: {', '.join(done.held)}\n")
     if done.waiting:
-        table = Table("channel", "job", "name", "due", "from", "to")
+        table = Table("channel", "job", prose("name"), "due", "from", "to")
         for each in done.waiting:
             table.add_row(each.channel, each.job, each.name, str(each.sends), _when(each.first_at), _when(each.last_at))
         show(table)

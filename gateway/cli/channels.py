@@ -8,7 +8,8 @@ import click
 import structlog
 from rich.table import Table
 
-from gateway.cli.options import config_option, database, settings_in, show
+from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.tables import prose, show
 from gateway.contract import Failure
 from gateway.registry.registry import Loan, Registry, open_registry
 from gateway.services import channels as services
@@ -43,7 +44,7 @@ async def _list(settings: Settings, db: Database, check: bool) -> None:
     )
     with db.snapshot() as tx:
         rows = {row.channel: row for row in states.all_of_them(tx)}
-    table = Table("channel", "state", "from", "what is wrong")
+    table = Table("channel", "state", "from", prose("what is wrong"))
     where = str(settings.folder / "channels.toml")
     async with open_registry(settings.channels, settings.plugins.folder, loan, where=where) as registry:
         for kind, installed in registry.ready.items():

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Final, get_args
 
 import click
-from rich.table import Column, Table
+from rich.table import Table
 
 from gateway.app.opening import installation_without_channels
-from gateway.cli.options import config_option, database, settings_in, show
+from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.tables import show
 from gateway.domain.tokens import BadToken
 from gateway.domain.words import SendKey
 from gateway.services import compose, doubt
@@ -36,7 +37,7 @@ def list_(job: str | None, channel: str | None, limit: int, folder: Path) -> Non
     """List what is in doubt, the oldest first."""
     settings = settings_in(folder)
     installation = installation_without_channels(settings)
-    table = Table("since", "job", "channel", "recipient", "purpose", "why", Column("send", overflow="fold"))
+    table = Table("since", "job", "channel", "recipient", "purpose", "why", "send")
     with database(settings) as db, db.snapshot() as tx:
         job_id = None if job is None else _job(tx, job)
         rows = storage.page(tx, None, limit, job_id=job_id, channel=channel)

@@ -1,8 +1,12 @@
 """Why a person gets a job's messages, or does not, from the command line."""
 
 import asyncio
+import shutil
+import textwrap
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
 import click
 import msgspec
@@ -14,6 +18,10 @@ from gateway.services.explain import DecisionTold, Explained, SendTold, WayTold
 from gateway.services.problems import NotFound
 from gateway.settings import Settings
 
+_QUESTION: Final = 4
+_THIRD: Final = 20
+"""Where the lines of the questions begin, and the facts in them."""
+
 
 @click.command()
 @click.argument("job")
@@ -23,7 +31,6 @@ from gateway.settings import Settings
 def explain(job: str, recipient: str, as_json: bool, folder: Path) -> None:
     """Tell why RECIPIENT gets the messages of JOB, or does not.
 
-    \b
     First what is on record: the sends of this person, waiting, sent or skipped, with every try. Then the
     decision asked once more as of now, question by question, with the facts that were seen.
 
@@ -38,8 +45,9 @@ def explain(job: str, recipient: str, as_json: bool, folder: Path) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
+    width = shutil.get_terminal_size().columns
     for line in _lines(found):
-        click.echo(line)
+        click.echo(_wrapped(line, width))
 
 
 async def _explained(settings: Settings, job: str, recipient: str) -> Explained:
@@ -75,7 +83,7 @@ def _send(send: SendTold) -> Iterator[str]:
 
 
 def _decision(decision: DecisionTold) -> Iterator[str]:
-    yield f"Asked as of {decision.at:%Y-%m-%d %H:%M} UTC, step {decision.step}: {decision.told}"
+    yield f"Asked again, as of {decision.at:%Y-%m-%d %H:%M} UTC, step {decision.step}: {decision.told}"
     for way in decision.ways:
         yield f"  {way.channel}"
         yield from _way(way)
@@ -83,12 +91,35 @@ def _decision(decision: DecisionTold) -> Iterator[str]:
 
 def _way(way: WayTold) -> Iterator[str]:
     for asked in way.asked:
-        seen = ", ".join(f"{name} {_short(value)}" for name, value in asked.seen.items())
-        yield f"    {'no ' if asked.objects else 'ok '} {asked.question:12} {asked.answer:14} [{seen}]"
+        seen = "; ".join(f"{name} {_plain(value)}" for name, value in asked.seen.items())
+        mark, told = ("NO", f"{asked.answer}: {seen}") if asked.objects else ("ok", seen)
+        yield f"    {mark}  {asked.question:12}{told}"
     for wait in way.waits:
         rule = f" ({wait.rule})" if wait.rule else ""
-        yield f"    ... {wait.reason}{rule} until {wait.until:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"    ..  waits       {wait.reason}{rule}, until {wait.until:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _short(value: object) -> str:
-    return msgspec.json.encode(value).decode() if not isinstance(value, str) else value
+def _plain(value: Any) -> str:
+    """A fact as people write it."""
+    match value:
+        case None | [] | ():
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+        case str() | int() | float():
+            return str(value)
+        case list() | tuple():
+            return ", ".join(_plain(each) for each in value)
+    facts = msgspec.to_builtins(value)
+    if not isinstance(facts, dict):
+        return _plain(facts)
+    return f"({', '.join(f'{name} {_plain(each)}' for name, each in facts.items() if each is not None)})"
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Goes on below its own text: where the third column of the questions begins, or two characters in."""
+    indent = len(line) - len(line.lstrip())
+    below = " " * (_THIRD if indent == _QUESTION else indent + 2)
+    return textwrap.fill(line, width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)

@@ -9,7 +9,8 @@ import click
 from rich.table import Table
 
 from gateway.app.composition import open_gateway
-from gateway.cli.options import FORMATS, config_option, database, may_migrate, settings_in, show
+from gateway.cli.options import FORMATS, config_option, database, may_migrate, settings_in
+from gateway.cli.tables import prose, show
 from gateway.contract import Failure
 from gateway.services import bulk, printing, sheet
 from gateway.services.problems import Conflict, NotFound
@@ -77,7 +78,7 @@ def consents(file: BinaryIO, shape: str, folder: Path) -> None:
 @config_option
 def batches(folder: Path) -> None:
     """List the print batches."""
-    table = Table("batch", "job", "state", "pieces", "printed", "mailing")
+    table = Table("batch", prose("job"), "state", "pieces", "printed", "mailing")
     with database(settings_in(folder)) as db, db.snapshot() as tx:
         for each in printing.all_of_them(tx):
             counts = (str(each.pieces), str(each.printed))

@@ -34,12 +34,14 @@ def import_(kind: bulk.Kind, file: Path, shape: str | None, folder: Path) -> Non
     written. Importing the same file again changes nothing.
 
     \b
-    recipients    {"id": "c-1", "name": "...", "locale": "it-IT", "time_zone": "Europe/Rome",
+    recipients    {"id": "c-1", "name": "...", "locale": "it-IT",
+                   "time_zone": "Europe/Rome",
                    "addresses": [{"kind": "email", "value": "c1@example.com"}]}
     consents      {"recipient": "c-1", "channel": "email", "purpose": "marketing",
-                   "action": "granted", "at": "2026-05-01T10:00:00Z", "source": "form"}
-    activities    {"recipient": "c-1", "kind": "purchase", "at": "...", "id": "order-1",
-                   "amount_minor": 2990, "currency": "EUR"}
+                   "action": "granted", "at": "2026-05-01T10:00:00Z",
+                   "source": "form"}
+    activities    {"recipient": "c-1", "kind": "purchase", "at": "...",
+                   "id": "order-1", "amount_minor": 2990, "currency": "EUR"}
     suppressions  {"address": {"kind": "email", "value": "c1@example.com"},
                    "reason": "hard-bounce", "at": "..."}
 
@@ -48,10 +50,12 @@ def import_(kind: bulk.Kind, file: Path, shape: str | None, folder: Path) -> Non
 
     \b
     recipients    id, name, locale, time_zone, country, email, phone,
-                  addressee, street, street2, postcode, city, region, postal_country,
-                  attr.KEY, and attr.KEY:number for numbers
-    consents      recipient, channel, purpose, action, at, source, text_version, evidence.KEY
-    activities    recipient, kind, at, id, amount_minor, currency, data.KEY, data.KEY:number
+                  addressee, street, street2, postcode, city, region,
+                  postal_country, attr.KEY, and attr.KEY:number for numbers
+    consents      recipient, channel, purpose, action, at, source,
+                  text_version, evidence.KEY
+    activities    recipient, kind, at, id, amount_minor, currency, data.KEY,
+                  data.KEY:number
     suppressions  email, phone or a postal address as above; reason, at, recipient
     """
     settings = settings_in(folder)

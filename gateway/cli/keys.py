@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from gateway.cli.options import config_option, database, settings_in, show
+from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.tables import prose, show
 from gateway.services import keys
 from gateway.services.problems import Invalid, NotFound
 
@@ -40,7 +41,7 @@ def create(client: str, scopes: tuple[str, ...], days: int | None, folder: Path)
 @config_option
 def list_(folder: Path) -> None:
     """List all keys, without their secrets."""
-    table = Table("id", "client", "scopes", "created", "expires", "revoked")
+    table = Table("id", "client", prose("scopes"), "created", "expires", "revoked")
     with database(settings_in(folder)) as db, db.snapshot() as tx:
         for row in keys.all_of_them(tx):
             when = [_day(at) for at in (row.created_at, row.expires_at, row.revoked_at)]

@@ -8,8 +8,6 @@ from typing import Any, Final
 
 import click
 from msgspec import structs
-from rich.console import Console
-from rich.table import Table
 
 from gateway.app.logs import configure_logs
 from gateway.app.opening import open_database
@@ -56,8 +54,3 @@ def database(settings: Settings) -> Iterator[Database]:
 def may_migrate(settings: Settings) -> bool:
     """On one machine every command may bring the database up to date; a shared one is somebody's decision."""
     return settings.database.url.reveal().startswith("sqlite")
-
-
-def show(table: Table) -> None:
-    """Print a table as it is: `[channels.sms]` in a cell is no markup."""
-    Console(markup=False, emoji=False, highlight=False).print(table)

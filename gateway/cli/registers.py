@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from gateway.app.opening import installation_without_channels
-from gateway.cli.options import config_option, database, settings_in, show
+from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.tables import prose, show
 from gateway.contract import Capabilities
 from gateway.registry import discover
 from gateway.services import bulk, csv_rows
@@ -48,7 +49,8 @@ def list_(folder: Path) -> None:
     settings = settings_in(folder)
     with database(settings) as db, db.snapshot() as tx:
         found = service.all_of_them(tx, _installation(settings))
-    table = Table("register", "countries", "channels", "valid for", "cleared", "listed", "stale", "never", "source")
+    counts = ("cleared", "listed", "stale", "never")
+    table = Table("register", prose("countries"), "channels", "valid for", *counts, prose("source"))
     for each in found:
         days = f"{each.valid_for / timedelta(days=1):g} days"
         table.add_row(each.name, " ".join(each.countries), " ".join(each.channels), days, *_counts(each), each.source)
@@ -134,12 +136,12 @@ def upload(name: str, file: Path, screened_on: datetime, shape: str | None, fold
 
     \b
     {"address": {"kind": "phone", "value": "+39 06 5550 0101"}, "listed": false}
-    {"address": {"kind": "postal", "data": {"street": "Via Roma 1", "postcode": "00100",
-     "city": "Roma", "country": "IT"}}, "listed": true}
+    {"address": {"kind": "postal", "data": {"street": "Via Roma 1",
+     "postcode": "00100", "city": "Roma", "country": "IT"}}, "listed": true}
 
     \b
-    CSV           listed (true or false), name, and phone, email or a postal address:
-                  addressee, street, street2, postcode, city, region, postal_country
+    CSV   listed (true or false), name, and phone, email or a postal address:
+          addressee, street, street2, postcode, city, region, postal_country
     """
     settings = settings_in(folder)
     bar = (TextColumn(name), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())

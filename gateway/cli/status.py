@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from gateway.cli.options import config_option, database, settings_in, show
+from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.tables import prose, show
 from gateway.services.status import ChannelStatus, Status
 from gateway.services.status import status as read_status
 
@@ -32,16 +33,17 @@ def status(folder: Path) -> None:
 
 
 def _processes(found: Status) -> Table:
-    table = Table("process", "does", "version", "since", "last seen")
+    table = Table("process", prose("does"), "version", "since (UTC)", "last seen")
     for each in found.processes:
         does = ", ".join(each.parts) + (" (leads)" if each.name == found.leader else "")
         seen = f"{max((found.machine_at - each.seen_at).total_seconds(), 0):.0f} s ago"
-        table.add_row(each.name, does, each.version, _when(each.started_at), seen if each.is_alive else f"LOST, {seen}")
+        seen = seen if each.is_alive else f"LOST, {seen}"
+        table.add_row(each.name, does, each.version, f"{each.started_at:%m-%d %H:%M}", seen)
     return table
 
 
 def _channels(found: Status) -> Table:
-    table = Table("channel", "state", "longest due", "claims", "in doubt", "why")
+    table = Table("channel", "state", "longest due", "claims", "in doubt", prose("why"))
     for each in found.channels:
         waits = max((queue.waiting_s for queue in found.queues if queue.channel == each.channel), default=0.0)
         table.add_row(each.channel, each.state, f"{waits:.0f} s", str(each.claims), str(each.in_doubt), _why(each))

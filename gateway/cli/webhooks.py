@@ -11,7 +11,8 @@ import msgspec
 from rich.table import Table
 
 from gateway.app.opening import key_ring
-from gateway.cli.options import config_option, database, settings_in, show
+from gateway.cli.options import config_option, database, settings_in
+from gateway.cli.tables import prose, show
 from gateway.domain.endpoint import EndpointInput
 from gateway.domain.notices import BY_NAME_ONLY, TYPES
 from gateway.services import endpoints
@@ -67,7 +68,7 @@ def _told() -> Iterator[None]:
 @config_option
 def list_(folder: Path) -> None:
     """List all endpoints, without their secrets."""
-    table = Table("id", "client", "url", "types", "state", "why")
+    table = Table("id", "client", "url", prose("types"), "state", prose("why"))
     with database(settings_in(folder)) as db, db.snapshot() as tx:
         for each in endpoints.all_of_them(tx, _OPERATOR):
             why = each.reason or (f"failing since {_when(each.failing_since)}" if each.failing_since else "")
@@ -78,7 +79,7 @@ def list_(folder: Path) -> None:
 @webhooks.command()
 def types() -> None:
     """List the types of news, what each means and how to ask for it."""
-    table = Table("type", "what it means", "asked for by")
+    table = Table("type", prose("what it means"), "asked for by")
     for type, meaning in TYPES.items():
         table.add_row(type, meaning, "its name" if type in BY_NAME_ONLY else f"{type.partition('.')[0]}.*, *")
     show(table)
@@ -90,7 +91,7 @@ def types() -> None:
 @config_option
 def messages(endpoint: str, state: endpoints.NoticeState | None, folder: Path) -> None:
     """List the newest messages of ENDPOINT, and what became of them."""
-    table = Table("id", "type", "state", "noted", "tries", "next try", "what went wrong")
+    table = Table("id", "type", "state", "noted", "tries", "next try", prose("what went wrong"))
     with database(settings_in(folder)) as db, _told(), db.snapshot() as tx:
         for _, each in endpoints.messages(tx, _OPERATOR, endpoint, None, _SHOWN, state):
             due, error = _when(each.due_at), each.error or ""

@@ -43,7 +43,7 @@ def _email(given: AddressInput) -> PlaceToReach:
 
 
 def _first_sentence(error: EmailNotValidError) -> str:
-    return re.sub(r"\S*@\S*", "it", str(error)).split(". ")[0]
+    return re.sub(r"\S+@\S*|@\S+\.\S+", "it", str(error)).split(". ")[0]
 
 
 # Shared-cost and premium numbers bill the person we write to; the others are no one's pocket.

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, get_args
 
-import msgspec
 from msgspec import Meta, inspect
 
 from gateway.domain.words import AddressKind, ChannelName, CountryCode, Currency, ExternalId, Key, Locale, PurposeName
@@ -29,6 +28,8 @@ def in_words(told: str, shape: Any = None, path: Sequence[str | int] = ()) -> st
     if told.startswith(_UNKNOWN_WORD):
         known = ", ".join(dict.fromkeys(_known(shape, path))) if shape is not None else ""
         return f"must be one of {known}" if known else told
+    if told.startswith("Expected `bool`, got "):
+        return "must be true or false"
     return _SPELLED.get(told, told)
 
 
@@ -87,4 +88,3 @@ def _words(kind: inspect.Type) -> Iterator[str]:
             yield from map(str, values)
         case inspect.EnumType(cls=cls):
             yield from (str(each.value) for each in cls if isinstance(each, Enum))
-

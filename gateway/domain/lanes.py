@@ -1,5 +1,6 @@
 """Which sends of a channel go first: the urgent lane always, the bulk lanes in turn."""
 
+from collections.abc import Collection
 from typing import Final
 
 URGENT: Final = 0
@@ -17,6 +18,11 @@ def lane_of(base: int, job_id: int) -> int:
     return URGENT if base == URGENT else BULK + job_id % BULK_LANES
 
 
-def in_turn(lane: int, turn: int) -> tuple[int, int]:
-    """A sort key: the urgent lane first, then the bulk lanes, beginning with another one each turn."""
-    return (0, 0) if lane == URGENT else (1, (lane - BULK - turn) % BULK_LANES)
+def in_turn(lanes: Collection[int], turn: int) -> dict[int, int]:
+    """Where each of the lanes comes: the urgent one first, then the bulk lanes, beginning with another one each turn.
+
+    `lanes` are those with something to do, so that none of them has the turns of an empty one.
+    """
+    bulk = sorted(lane for lane in lanes if lane != URGENT)
+    first = turn % len(bulk) if bulk else 0
+    return {lane: place for place, lane in enumerate([URGENT, *bulk[first:], *bulk[:first]])}

@@ -21,7 +21,7 @@ from gateway.domain.tokens import BadToken, KeyRing
 from gateway.registry.egress import is_public
 from gateway.services.keys import Caller
 from gateway.services.problems import Conflict, Invalid, NotFound, Problem
-from gateway.storage import audit, clock, endpoints, notices
+from gateway.storage import audit, clock, endpoints, locks, notices
 from gateway.storage.database import Transaction
 from gateway.storage.notices import NewNotice
 from gateway.storage.types import Record
@@ -88,6 +88,7 @@ def add(
     """Add an endpoint, the caller's own unless `client` says whose. Raises Invalid, or Conflict where it is there."""
     _expect_reachable(wanted.url, allow)
     owner = client or caller.client
+    locks.lock_endpoints(tx)
     _expect_free(tx, owner, wanted.url)
     id, secret = new_id("ep"), _new_secret()
     endpoints.add(
@@ -157,6 +158,12 @@ def _row(tx: Transaction, caller: Caller, id: str) -> Record:
     return row
 
 
+def _held(tx: Transaction, caller: Caller, id: str) -> Record:
+    """As `_row`, while nobody else can change it: of two rotations at once each gives out a secret that signs."""
+    locks.lock_endpoints(tx)
+    return _row(tx, caller, id)
+
+
 def _endpoint(row: Record) -> Endpoint:
     return Endpoint(
         id=row.public_id,
@@ -173,7 +180,7 @@ def _endpoint(row: Record) -> Endpoint:
 
 def change(tx: Transaction, allow: Networks, caller: Caller, id: str, wanted: EndpointInput) -> Endpoint:
     """Another URL, other types, another description; the secret stays."""
-    row = _row(tx, caller, id)
+    row = _held(tx, caller, id)
     _expect_reachable(wanted.url, allow)
     _expect_free(tx, row.client, wanted.url, but=id)
     endpoints.change(tx, row.id, url=wanted.url, types=list(wanted.types), description=wanted.description)
@@ -183,14 +190,14 @@ def change(tx: Transaction, allow: Networks, caller: Caller, id: str, wanted: En
 
 def remove(tx: Transaction, caller: Caller, id: str) -> None:
     """Send nothing more to an endpoint, and forget its URL and its secrets."""
-    row = _row(tx, caller, id)
+    row = _held(tx, caller, id)
     endpoints.change(tx, row.id, state=endpoints.REMOVED, url="", description="", types=[], secrets=b"", reason=None)
     _note(tx, caller, "endpoint.removed", id)
 
 
 def rotate(tx: Transaction, keys: KeyRing, caller: Caller, id: str) -> Issued:
     """Give an endpoint a new secret. The one before still signs beside it for `OVERLAP`."""
-    row, now = _row(tx, caller, id), clock.now(tx).machine
+    row, now = _held(tx, caller, id), clock.now(tx).machine
     before = [SecretInForce(each.secret, each.until or now + OVERLAP) for each in _readable(keys, row, now)]
     held = [SecretInForce(_new_secret()), *before][:_MOST_SECRETS]
     endpoints.change(tx, row.id, secrets=sealed(keys, id, held))
@@ -208,7 +215,7 @@ def _readable(keys: KeyRing, row: Record, now: datetime) -> list[SecretInForce]:
 
 def enable(tx: Transaction, caller: Caller, id: str) -> Endpoint:
     """Send again, beginning with what waited. Its failures are forgotten."""
-    row = _row(tx, caller, id)
+    row = _held(tx, caller, id)
     if row.state != "enabled":
         endpoints.change(tx, row.id, state="enabled", reason=None, failing_since=None, rest_until=None)
         _note(tx, caller, "endpoint.enabled", id)

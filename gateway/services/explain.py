@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from gateway.domain import explain as decisions
 from gateway.domain.explain import Explanation
-from gateway.domain.plan import Queue, Wait
+from gateway.domain.plan import Decision, Queue, Skip, Wait
 from gateway.domain.states import CANCELLABLE
 from gateway.domain.wall_time import next_wall_time
 from gateway.domain.words import EntryKey, SendKey
@@ -276,9 +276,15 @@ def _decision(job: Job, step: int, asked: Asked) -> DecisionTold:
         reason=reason,
         rule=decision.rule,
         yields_to=decision.yields_to,
-        told=stands("queued" if is_queued else "skipped", with_rule, getattr(decision, "due_at", None)),
+        told=_outcome(decision, with_rule, found.at),
         ways=tuple(_ways(found)),
     )
+
+
+def _outcome(decision: Decision, reason: str | None, at: datetime) -> str:
+    if isinstance(decision, Skip):
+        return stands("skipped", reason, None)
+    return stands("queued", reason, decision.due_at) if decision.due_at > at else "nothing speaks against it, it is due"
 
 
 def _ways(found: Explanation) -> list[WayTold]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from gateway.domain.confirmation import LINK, MESSAGES
 from gateway.domain.notices import RecipientNews
 from gateway.domain.states import State
 from gateway.domain.words import EntryKey, SendKey, shard_of
@@ -107,6 +108,7 @@ def export(tx: Transaction, external_id: str, actor: str) -> PersonalRecord:
     audit.add(tx, actor, "recipient.exported", audit.person(person.id))
     parts = {part: personal.rows_of(tx, part, person.id) for part in personal.PARTS}
     [profile] = parts.pop("profile")
+    parts["entries"] = [_without_link(entry) for entry in parts["entries"]]
     return PersonalRecord(
         format="risveglio-person-1",
         exported_at=clock.now(tx).business,
@@ -114,6 +116,12 @@ def export(tx: Transaction, external_id: str, actor: str) -> PersonalRecord:
         profile=profile,
         **parts,
     )
+
+
+def _without_link(entry: PersonalRow) -> PersonalRow:
+    """Of a double opt-in without its link: that is for the address alone. Who holds it agrees in the person's name."""
+    values = entry["variables"] or {}
+    return entry | {"variables": {MESSAGES: values[MESSAGES]}} if values.keys() == {LINK, MESSAGES} else entry
 
 
 def erase(tx: Transaction, installation: Installation, external_id: str, tombstone: str, actor: str) -> Erased:

@@ -56,6 +56,9 @@ _WAITS: Final[Mapping[str, str]] = {
 }
 """By reason, and by reason with a rule where the rule says more than its name."""
 
+_OPEN_ENDED: Final = frozenset({"paused", "channel_paused"})
+"""Waits that somebody ends, whatever the clock says."""
+
 _STANDS: Final[Mapping[str, str]] = {
     State.CLAIMED: "a worker is about to hand it over",
     State.SENDING: "it is being handed over",
@@ -93,7 +96,7 @@ def stands(state: str, reason: str | None, due_at: datetime | None) -> str:
     """How a send stands, as a sentence without its subject's name."""
     match state:
         case State.QUEUED:
-            when = f" until {due_at:%Y-%m-%d %H:%M} UTC" if due_at else ""
+            when = f" until {due_at:%Y-%m-%d %H:%M} UTC" if due_at and reason not in _OPEN_ENDED else ""
             return f"it waits{when}{_waiting(reason)}"
         case State.SKIPPED:
             return f"it was not sent, because {why(reason or 'unknown')}"

@@ -126,8 +126,8 @@ def begin(tx: Transaction, installation: Installation, name: str, screened_on: d
     A day counts from its first instant in the installation's zone: no clearance lasts longer than it may.
     """
     register = find(installation.policies, name)
-    screened_at = instant(datetime.combine(screened_on, time()), installation.policies.default_zone)
     now = clock.now(tx).business
+    screened_at = _begins_at(installation, screened_on)
     if screened_at > now:
         raise BadDay(f"{screened_on} is in the future")
     if screened_at + register.valid_for <= now:
@@ -135,6 +135,15 @@ def begin(tx: Transaction, installation: Installation, name: str, screened_on: d
         raise BadDay(f"{screened_on} is too long ago: a screening of {name} holds for {days:g} days")
     audit.add(tx, actor, "register.screening", f"register:{name}", {"screened_on": screened_on.isoformat()})
     return screened_at
+
+
+def _begins_at(installation: Installation, day: date) -> datetime:
+    """The first instant of a day in the installation's zone."""
+    try:
+        return instant(datetime.combine(day, time()), installation.policies.default_zone)
+    except OverflowError:
+        # East of Greenwich the calendar's first day begins before the calendar does.
+        raise BadDay(f"{day} is at the end of the calendar") from None
 
 
 def write_page(

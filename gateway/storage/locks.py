@@ -40,6 +40,12 @@ def lock_addresses(tx: Transaction) -> None:
         tx.execute(select(func.pg_advisory_xact_lock(_NAMES, _number("addresses"))))
 
 
+def lock_endpoints(tx: Transaction) -> None:
+    """Waits for the one lock under which endpoints of other systems are added and changed: it happens rarely."""
+    if tx.dialect.name != "sqlite":
+        tx.execute(select(func.pg_advisory_xact_lock(_NAMES, _number("endpoints"))))
+
+
 def try_lock_name(tx: Transaction, name: str) -> bool:
     """Takes a lock named by a text, if it is free at this moment. Two names may share one, rarely."""
     if tx.dialect.name == "sqlite":

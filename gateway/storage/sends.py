@@ -185,8 +185,9 @@ def heads(
     found = [
         (row.lane, row.shard) for row in tx.execute(_heads(tx.dialect.name), given | {"channel": channel, "now": now})
     ]
+    order = in_turn({lane for lane, _ in found}, turn)
     # Within a lane they come with the longest wait first; that order stays.
-    return sorted(found, key=lambda place: in_turn(place[0], turn))
+    return sorted(found, key=lambda place: order[place[0]])
 
 
 _PLACES: Final = Values("place", {"lane": SmallInteger(), "shard": SmallInteger()})

@@ -75,6 +75,7 @@ class Deliverer:
 
     async def claim_bulk(self) -> int:
         """Take what is not. Returns how many sends were looked at."""
+        self._turn += 1
         return await self._claim_and_render(ALL_BULK)
 
     async def _claim_and_render(self, lanes: Sequence[int]) -> int:
@@ -95,7 +96,6 @@ class Deliverer:
 
     async def _take(self, lanes: Sequence[int]) -> tuple[int, Prepared | None]:
         """How many sends were looked at, and the first claim that came of it."""
-        self._turn += 1
         places = await self._crew.db.read(places_due, self._crew.installation, self._channel, self._turn, lanes)
         if not places:
             return 0, None

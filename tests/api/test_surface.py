@@ -1,11 +1,14 @@
 """What somebody tries who means no good, or knows no better: hostile paths, bodies, dates and headers."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+from gateway.api.application import build
+from gateway.domain.policy import Policies, Register
 from tests.api.house import House
 
 JSON = {"Content-Type": "application/json"}
@@ -41,10 +44,14 @@ async def test_what_cannot_be_an_id_is_nobody(quiet_house: House, id: str) -> No
 
 @pytest.mark.parametrize("day", ["0001-01-01", "1066-10-14", "9999-12-31"])
 async def test_a_day_at_the_ends_of_the_calendar_is_refused(small_house: House, day: str) -> None:
+    register = Register(name="rpo-it", countries=("IT",), channels=("postal",), valid_for=timedelta(days=30))
+    policies = Policies(registers=(register,))
+    installation = msgspec.structs.replace(small_house.installation, policies=policies)
+    small_house.app = build(msgspec.structs.replace(small_house.rooms, installation=installation))
     async with small_house.client("admin") as client:
-        [name] = [each["name"] for each in (await client.get("/v1/registers")).json()["registers"]][:1] or ["none"]
-        answer = await client.post(f"/v1/registers/{name}/screenings?screened_on={day}", content=b"", headers=NDJSON)
-    assert answer.status_code in (400, 404)
+        answer = await client.post(f"/v1/registers/rpo-it/screenings?screened_on={day}", content=b"", headers=NDJSON)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"][0]["parameter"] == "screened_on"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ async def test_a_hostile_line_is_told_and_stops_no_other(small_house: House, nou
         "consents": {"recipient": "anna", "channel": "email", "purpose": "marketing", "action": "granted",
                      "at": "2026-11-01T10:00:00Z", "source": "x"},
         "activities": {"recipient": "anna", "kind": "visit", "at": "2026-11-01T10:00:00Z", "id": "1"},
-        "suppressions": {"kind": "email", "value": "x@example.com"},
+        "suppressions": {"kind": "email", "value": "x@example.com", "reason": "complaint"},
     }[noun]  # fmt: skip
     async with small_house.client("admin") as client:
         body = line + msgspec.json.encode(good) + b"\n"

@@ -1,5 +1,7 @@
 """The help is the manual: every command says what it is for, and what each of its options does."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -17,8 +19,16 @@ def commands(command: click.Command = main, path: Path = ()) -> Iterator[tuple[P
     """Every command, groups included."""
     yield path, command
     if isinstance(command, click.Group):
-        for name, each in command.commands.items():
+        for name, each in subcommands(command):
             yield from commands(each, (*path, name))
+
+
+def subcommands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None, f"{name} is listed, and not there"
+        yield name, found
 
 
 ALL = list(commands())
@@ -44,12 +54,37 @@ def test_a_command_says_what_it_is_for_and_what_its_options_do(path: Path, comma
             assert parameter.human_readable_name.upper() in told
 
 
-def test_the_program_alone_shows_all_commands_in_the_order_of_their_use() -> None:
-    result = CliRunner().invoke(main, [])
-    listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines() if line.strip()]
-    assert listed == list(main.commands)
-    assert listed[:2] == ["init", "serve"]
-    assert "risveglio key create shop --scope admin" in result.output
+@pytest.mark.parametrize("path", [path for path, _ in ALL], ids=[" ".join(path) or "risveglio" for path, _ in ALL])
+def test_the_help_of_a_command_fits_a_terminal(path: Path) -> None:
+    told = CliRunner().invoke(main, [*path, "--help"], terminal_width=80).stdout
+    assert [line for line in told.splitlines() if len(line) > 80] == []
+
+
+def test_the_program_alone_shows_all_commands_by_what_they_are_for() -> None:
+    told = CliRunner().invoke(main, [], terminal_width=80).output
+    listed = [line.split()[0] for line in told.partition("Set up and run:")[2].splitlines() if line.startswith("  ")]
+    assert listed == [name for name, _ in subcommands(main)]
+    assert len(listed) == len(set(listed)) == 22
+    assert "..." not in told.partition("Set up and run:")[2]
+    assert "risveglio key create shop --scope admin" in told
+
+
+def test_a_command_goes_by_the_name_that_it_is_listed_under() -> None:
+    assert [(name, command.name) for name, command in subcommands(main) if name != command.name] == []
+
+
+def test_the_help_needs_nothing_that_takes_long_to_import() -> None:
+    script = "import sys; from gateway.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    loaded = set(told.splitlines()[-1].split())
+    assert loaded & {"sqlalchemy", "aiohttp", "litestar", "alembic", "rich"} == set()
+
+
+@pytest.mark.parametrize("module", ["status", "doubts", "keys", "people", "imports", "backup", "audit"])
+def test_work_on_the_database_alone_loads_no_server(module: str) -> None:
+    script = f"import sys, gateway.cli.{module}; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert set(told.split()) & {"aiohttp", "litestar", "uvicorn", "prometheus_client"} == set()
 
 
 def test_an_unknown_command_is_told() -> None:

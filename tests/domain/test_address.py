@@ -72,6 +72,11 @@ def test_what_is_no_email_address_is_refused_without_repeating_it(given: str) ->
     assert "@example.com" not in str(refusal.value)
 
 
+def test_what_is_missing_of_an_email_address_is_told_in_a_whole_sentence() -> None:
+    with pytest.raises(BadAddress, match="must have an @-sign"):
+        place("email", "not-an-address")
+
+
 @pytest.mark.parametrize(
     ("given", "e164"),
     [

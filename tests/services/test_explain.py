@@ -74,6 +74,12 @@ def test_a_message_that_waits_says_for_what_and_until_when(ada: World) -> None:
     assert len(caps[0]["taken"]) == 1
 
 
+def test_what_nothing_stands_in_the_way_of_is_told_to_be_due(ada: World) -> None:
+    decision = told(ada, ada.run()).decision
+    assert decision is not None
+    assert (decision.answer, decision.told) == ("queue", "nothing speaks against it, it is due")
+
+
 def test_whoever_is_skipped_reads_why_in_plain_words(ada: World) -> None:
     ada.consents("withdrawn", "ada")
     found = told(ada, ada.run())

@@ -1,6 +1,6 @@
 """The story of a person: every row of the ledger is told, in order, in words, without addresses."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -240,6 +240,12 @@ def test_a_rule_that_says_more_than_its_name_has_words_of_its_own(reason: str, w
 )
 def test_what_a_message_waits_for_is_told_in_words(reason: str, words: str) -> None:
     assert reasons.stands("queued", reason, None) == words
+
+
+def test_a_wait_that_somebody_ends_names_no_instant() -> None:
+    at = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    assert reasons.stands("queued", "channel_paused", at) == "it waits until the channel is resumed"
+    assert reasons.stands("queued", None, at) == "it waits until 2026-11-27 12:00 UTC"
 
 
 def test_what_is_only_taken_as_sent_is_not_told_as_accepted() -> None:
