@@ -76,7 +76,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
-@get("/v1/doubts", opt=needs("jobs:read", "What is in doubt", query=DoubtsQuery, gives={200: DoubtPage}))
+@get("/v1/doubts", opt=needs("recipients:read", "What is in doubt", query=DoubtsQuery, gives={200: DoubtPage}))
 async def all_of_them(request: Call, rooms: Here) -> Response[bytes]:
     asked = query(request, DoubtsQuery)
     found = await rooms.db.read(_page, rooms.installation, asked)

@@ -28,6 +28,7 @@ _SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     },
     "Look, and put right": {
         "status": Entry("status", "status", "Show processes, channels, and what waits."),
+        "jobs": Entry("jobs", "jobs", "List jobs, pause, resume and cancel them."),
         "explain": Entry("explain", "explain", "Tell why a person gets a job's messages, or not."),
         "channels": Entry("channels", "channels", "List channels, check, pause and resume them."),
         "doubts": Entry("doubts", "doubts", "List and settle messages that may have gone out."),

@@ -46,6 +46,8 @@ Scope = Literal[
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 _CLIENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+# A client of such a name could pass for somebody else in the ledger and the audit log.
+_OURS: Final = frozenset({"cli", "gateway", "import", "recipient"})
 _TOKEN: Final = re.compile(r"rsv_([a-z2-7]{20})_([a-z2-7]{52})")
 _SECRET_BYTES: Final = 32
 _NO_HASH: Final = bytes(32)
@@ -109,6 +111,9 @@ def create(
 def _client_problems(client: str) -> Iterator[Problem]:
     if not _CLIENT.fullmatch(client):
         detail = "1 to 64 of a-z 0-9 . _ -, the first a letter or digit, such as shop or crm-eu"
+        yield Problem(pointer="/client", detail=detail)
+    elif client in _OURS:
+        detail = f"{client} is what the audit log calls us or a person; choose another, such as {client}-service"
         yield Problem(pointer="/client", detail=detail)
 
 

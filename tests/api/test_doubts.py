@@ -31,7 +31,7 @@ async def listed(client: httpx.AsyncClient, **query: Any) -> list[dict[str, Any]
 
 
 async def test_doubts_are_listed_with_what_happened(doubtful: House) -> None:
-    async with doubtful.client("jobs:read") as client:
+    async with doubtful.client("recipients:read") as client:
         found = await listed(client)
         assert sorted((each["job"], each["recipient"]) for each in found) == [
             ("job_a", "c-1"),
@@ -47,7 +47,7 @@ async def test_doubts_are_listed_with_what_happened(doubtful: House) -> None:
 
 
 async def test_the_list_goes_on_page_by_page(doubtful: House) -> None:
-    async with doubtful.client("jobs:read") as client:
+    async with doubtful.client("recipients:read") as client:
         seen, url = [], "/v1/doubts?limit=1"
         while url:
             answer = await client.get(url)
@@ -63,7 +63,7 @@ async def test_the_list_goes_on_page_by_page(doubtful: House) -> None:
     [("sent", "accepted", "by_hand"), ("not_sent", "failed", "by_hand"), ("retry", "queued", "retry")],
 )
 async def test_a_doubt_is_settled_once(doubtful: House, verdict: str, state: str, reason: str) -> None:
-    async with doubtful.client("jobs:read", "sends:write", name="till") as client:
+    async with doubtful.client("recipients:read", "sends:write", name="till") as client:
         [one] = await listed(client, job="job_b")
         answer = await client.post(f"/v1/sends/{one['send']}:settle", json={"as": verdict})
         assert answer.status_code == 200
@@ -78,14 +78,14 @@ async def test_a_doubt_is_settled_once(doubtful: House, verdict: str, state: str
 
 
 async def test_a_send_that_is_sent_once_more_goes_out(doubtful: House) -> None:
-    async with doubtful.client("jobs:read", "sends:write") as client:
+    async with doubtful.client("recipients:read", "sends:write") as client:
         [one] = await listed(client, job="job_b")
         await client.post(f"/v1/sends/{one['send']}:settle", json={"as": "retry"})
     assert [message.recipient_id for message in doubtful.send_all()] == ["c-3"]
 
 
 async def test_what_makes_no_sense_is_refused(doubtful: House) -> None:
-    async with doubtful.client("jobs:read", "sends:write") as client:
+    async with doubtful.client("recipients:read", "sends:write") as client:
         [one] = await listed(client, job="job_b")
         settle = f"/v1/sends/{one['send']}:settle"
         assert (await client.post(settle, json={"as": "perhaps"})).status_code == 422
@@ -111,6 +111,6 @@ async def test_a_send_that_is_not_in_doubt_is_not_settled(house: House) -> None:
 async def test_reading_and_settling_need_scopes_of_their_own(doubtful: House) -> None:
     async with doubtful.client("sends:write") as client:
         assert (await client.get("/v1/doubts")).status_code == 403
-    async with doubtful.client("jobs:read", "jobs:write") as client:
+    async with doubtful.client("recipients:read", "jobs:write") as client:
         [one] = await listed(client, job="job_b")
         assert (await client.post(f"/v1/sends/{one['send']}:settle", json={"as": "sent"})).status_code == 403

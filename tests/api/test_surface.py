@@ -115,7 +115,8 @@ async def test_a_hostile_line_is_told_and_stops_no_other(small_house: House, nou
         "consents": {"recipient": "anna", "channel": "email", "purpose": "marketing", "action": "granted",
                      "at": "2026-11-01T10:00:00Z", "source": "x"},
         "activities": {"recipient": "anna", "kind": "visit", "at": "2026-11-01T10:00:00Z", "id": "1"},
-        "suppressions": {"kind": "email", "value": "x@example.com", "reason": "complaint"},
+        "suppressions": {"address": {"kind": "email", "value": "x@example.com"}, "reason": "complaint",
+                         "at": "2026-11-01T10:00:00Z"},
     }[noun]  # fmt: skip
     async with small_house.client("admin") as client:
         body = line + msgspec.json.encode(good) + b"\n"

@@ -24,7 +24,7 @@ from tests.builders import World, job, step
 
 def listening(place: Place, port: int) -> None:
     path = place.config / "gateway.toml"
-    path.write_text(f"{path.read_text()}\n[metrics]\nport = {port}\n")
+    path.write_text(path.read_text().replace("[metrics]\n", f"[metrics]\nport = {port}\n"))
 
 
 def values(text: str) -> dict[str, float]:

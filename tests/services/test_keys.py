@@ -148,3 +148,9 @@ def test_the_list_shows_keys_and_their_ends_but_no_secret(db: Database) -> None:
         (second.id, "crm", True),
     ]
     assert not any(issued.token.rpartition("_")[2] in repr(listed) for issued in (first, second))
+
+
+@pytest.mark.parametrize("client", ["recipient", "cli", "gateway", "import"])
+def test_no_client_can_pass_for_a_person_or_for_us(db: Database, client: str) -> None:
+    with pytest.raises(Invalid, match="choose another"), db.transaction() as tx:
+        keys.create(tx, client, ["admin"])

@@ -46,7 +46,7 @@ def test_a_coupon_is_planned_as_previewed_sent_reminded_of_and_redeemed(world: W
         (1, "accepted", None): 7,
     }
     with world.db.transaction() as tx:
-        assert jobs.finish(tx, world.now()) == 1
+        assert len(jobs.finish(tx, world.now())) == 1
 
 
 def test_the_third_message_of_a_week_waits_for_the_eighth_day(world: World) -> None:
