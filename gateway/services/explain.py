@@ -22,6 +22,7 @@ from gateway.services.planning import Asked, Candidate, question_of
 from gateway.services.problems import NotFound
 from gateway.services.reasons import stands, why
 from gateway.services.reconsider import questions
+from gateway.services.rules import Rulebook
 from gateway.storage import attempts, audience, clock, entries, jobs, recipients, sends
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
@@ -159,7 +160,7 @@ def _outside(tx: Transaction, installation: Installation, job: Job, person: Reco
         holdout=holdout_of(installation, job, person.external_id),
     )
     gathered = gather(tx, installation, [job], [person.id], now)
-    asked = question_of(installation, job, 0, candidate, gathered)
+    asked = question_of(Rulebook(installation), job, 0, candidate, gathered)
     return Explained(
         job=job.public_id,
         recipient=person.external_id,
@@ -246,7 +247,7 @@ def _asked_again(
     if entry.arm == "holdout":
         candidate = candidate._replace(holdout=holdout_of(installation, job, external_id) or "job")
     gathered = gather(tx, installation, [job], [key.recipient_id], now)
-    return _decision(job, step, question_of(installation, job, step, candidate, gathered))
+    return _decision(job, step, question_of(Rulebook(installation), job, step, candidate, gathered))
 
 
 def _as_it_waits(job: Job, send: SendKey, row: Record, entry: Record, asked: Asked) -> Asked:

@@ -11,7 +11,7 @@ from gateway.domain.states import State
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services.gather import Gathered, Past, facts_of
 from gateway.services.installation import Installation
-from gateway.services.rules import expiry, planning_rules, zones_of
+from gateway.services.rules import Rulebook, expiry, zones_of
 from gateway.storage import events
 from gateway.storage.database import Transaction
 from gateway.storage.entries import Place
@@ -58,25 +58,25 @@ def plan_step(
     installation: Installation, job: Job, step: int, candidates: Sequence[Candidate], gathered: Gathered
 ) -> list[Planned]:
     """The one way from facts to the ledger, for planning, preview, fallbacks and every later step."""
-    planned = []
+    planned, rulebook = [], Rulebook(installation)
     for candidate in candidates:
         if candidate.sent_at is not None and (candidate.clicked or candidate.redeemed):
             planned.append(_answered(job, step, candidate, gathered.at))
             continue
-        asked = question_of(installation, job, step, candidate, gathered)
+        asked = question_of(rulebook, job, step, candidate, gathered)
         decision = decide(asked.facts, asked.rules, asked.at)
         planned.append(_planned(job, step, candidate, decision, asked.facts.expires_at, gathered.at))
     return planned
 
 
-def question_of(installation: Installation, job: Job, step: int, candidate: Candidate, gathered: Gathered) -> Asked:
+def question_of(rulebook: Rulebook, job: Job, step: int, candidate: Candidate, gathered: Gathered) -> Asked:
     """What is asked of the one decision when this step is planned for an entry."""
     # Later steps fall due when their delay is over.
     delay = max(job.spec.steps[0].after, timedelta(0)) if step == 0 else timedelta(0)
     begins_at = candidate.entered_at + delay
     at = max(gathered.at, begins_at)
     due_at = candidate.due_at + delay if candidate.route == 0 else max(candidate.due_at, begins_at)
-    known = gathered.known[candidate.key.recipient_id]
+    installation, known = rulebook.installation, gathered.known[candidate.key.recipient_id]
     home = zones_of(installation, known.zones)[0]
     past = Past(
         holdout=candidate.holdout,
@@ -85,7 +85,7 @@ def question_of(installation: Installation, job: Job, step: int, candidate: Cand
         expires_at=expiry(job.spec, job.spec.steps[step], due_at, home),
     )
     facts = facts_of(installation, gathered, candidate.key.recipient_id, job, past, at)
-    rules = planning_rules(installation, job.spec, step, candidate.route, unanswered=candidate.sent_at is not None)
+    rules = rulebook.planning(job, step, candidate.route, unanswered=candidate.sent_at is not None)
     return Asked(facts, rules, at)
 
 

@@ -10,7 +10,7 @@ from gateway.domain.plan import Decision, Facts, Rules, decide
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services.gather import Past, facts_of, gather
 from gateway.services.installation import Installation
-from gateway.services.rules import claiming_rules
+from gateway.services.rules import Rulebook
 from gateway.storage import entries, events, jobs
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
@@ -53,6 +53,7 @@ def questions(
     """
     gathered = gather(tx, installation, job_of.values(), {key.recipient_id for key in rows}, now)
     clicked = _clicked(tx, job_of, entry_of, rows)
+    rulebook = Rulebook(installation)
     asked: dict[SendKey, tuple[Facts, Rules]] = {}
     for key, row in rows.items():
         job, entry = job_of[key.job_id], entry_of[key.entry]
@@ -65,7 +66,7 @@ def questions(
             expires_at=row.expires_at if may_expire else None,
         )
         facts = facts_of(installation, gathered, key.recipient_id, job, past, now)
-        rules = claiming_rules(installation, job.spec, key.step, key.channel, unanswered=unanswered)
+        rules = rulebook.claiming(job, key.step, key.channel, unanswered=unanswered)
         asked[key] = (_without_own_slot(facts, row, job), rules)
     return asked
 

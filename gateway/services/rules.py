@@ -4,55 +4,53 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from gateway.domain.job import Condition, JobSpec, Step
+from gateway.domain.job import JobSpec, Step
 from gateway.domain.plan import Route, Rules
 from gateway.domain.policy import CapRule, Policies, Purpose
 from gateway.domain.wall_time import next_wall_time
 from gateway.services.installation import Installation
+from gateway.storage.jobs import Job
 
 
-def planning_rules(
-    installation: Installation, spec: JobSpec, step: int, route: int = 0, *, unanswered: bool = False
-) -> Rules:
-    """The rules under which a step is planned, on its channels from `route` on, and for its hour of the day.
+class Rulebook:
+    """The rules of steps, each compiled once: compiling costs many times what asking them does."""
 
-    `unanswered`: an earlier message of the step went out, and another one is worth it only if nobody clicked.
-    """
-    this = spec.steps[step]
-    only_if = "not_clicked" if unanswered else this.only_if
-    return _rules(installation, spec, this, this.channels[route:], only_if, planning=True)
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self._compiled: dict[tuple[int, int, tuple[str, ...], bool, bool], Rules] = {}
 
+    def planning(self, job: Job, step: int, route: int = 0, *, unanswered: bool = False) -> Rules:
+        """The rules under which a step is planned, on its channels from `route` on, and for its hour of the day.
 
-def claiming_rules(
-    installation: Installation, spec: JobSpec, step: int, channel: str, *, unanswered: bool = False
-) -> Rules:
-    """The rules at the instant of sending: this channel, now."""
-    this = spec.steps[step]
-    only_if = "not_clicked" if unanswered else this.only_if
-    return _rules(installation, spec, this, (channel,), only_if, planning=False)
+        `unanswered`: an earlier message of the step went out, and another one is worth it only if nobody clicked.
+        """
+        return self._rules(job, step, job.spec.steps[step].channels[route:], unanswered, True)
+
+    def claiming(self, job: Job, step: int, channel: str, *, unanswered: bool = False) -> Rules:
+        """The rules at the instant of sending: this channel, now."""
+        return self._rules(job, step, (channel,), unanswered, False)
+
+    def _rules(self, job: Job, step: int, channels: tuple[str, ...], unanswered: bool, planning: bool) -> Rules:
+        key = (job.id, step, channels, unanswered, planning)
+        if key not in self._compiled:
+            self._compiled[key] = _rules(self.installation, job.spec, step, channels, unanswered, planning)
+        return self._compiled[key]
 
 
 def _rules(
-    installation: Installation,
-    spec: JobSpec,
-    step: Step,
-    channels: tuple[str, ...],
-    only_if: Condition,
-    *,
-    planning: bool,
+    installation: Installation, spec: JobSpec, step: int, channels: tuple[str, ...], unanswered: bool, planning: bool
 ) -> Rules:
-    purpose = purpose_of(installation, spec)
-    policies = installation.policies
+    purpose, policies, this = purpose_of(installation, spec), installation.policies, spec.steps[step]
     return Rules(
         purpose=spec.purpose,
         routes=tuple(_route(installation, spec.purpose, channel) for channel in channels),
-        only_if=only_if,
+        only_if="not_clicked" if unanswered else this.only_if,
         caps=caps_of(policies, spec),
         obeys_caps=spec.obeys_caps,
         over_cap=spec.over_cap,
         quiet=policies.quiet_hours if purpose.quiet_hours else (),
         spread=policies.spread,
-        local_time=step.local_time if planning else None,
+        local_time=this.local_time if planning else None,
     )
 
 
