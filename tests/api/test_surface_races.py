@@ -75,7 +75,7 @@ async def test_a_doubt_that_many_settle_at_once_is_settled_once(house: House, ve
     house.add_people("c-1")
     house.accept()
     house.send_all(OutcomeUnknown("timeout", "no answer"))
-    async with house.client("sends:write", "jobs:read") as client:
+    async with house.client("sends:write", "recipients:read") as client:
         [doubt] = (await client.get("/v1/doubts")).json()["doubts"]
         answers = await asyncio.gather(
             *(client.post(f"/v1/sends/{doubt['send']}:settle", json={"as": verdict}) for verdict in verdicts)

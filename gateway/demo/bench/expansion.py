@@ -14,7 +14,8 @@ PAGE: Final = 1000
 WANTED: Final = {"SQLite": 0.40, "PostgreSQL": 0.50}
 
 _COLUMNS: Final = {
-    "entries": "recipient_id, entered_at, next_at, run, shard, step, arm, ended, variables",
+    "entries": "recipient_id, entered_at, next_at, sent_at, ended_at, run, shard, step, route, next_step, arm, ended,"
+    " variables",
     "sends": "recipient_id, due_at, cap_at, expires_at, changed_at, claim_id, run, step, shard, lane, tries,"
     " channel, purpose, state, reason, trace",
 }
