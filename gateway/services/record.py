@@ -84,10 +84,11 @@ def record(
 
 
 def give_up(tx: Transaction, installation: Installation, claim: Claim, refused: Mapping[SendKey, str]) -> None:
-    """Fail sends whose message could not be made, each for its reason; their slots are given back."""
+    """Fail sends whose message could not be made, each for its reason; the slots of first tries are given back."""
     locks.lock_shards(tx, [claim.shard])
     now = clock.now(tx).business
-    moves = [Move(key, State.FAILED, reason=reason) for key, reason in refused.items()]
+    repeats = {key for key, row in sends.get(tx, list(refused)).items() if row.reason == AGAIN}
+    moves = [Move(key, State.FAILED, reason=reason, keep_cap=key in repeats) for key, reason in refused.items()]
     settle(tx, installation, dict.fromkeys(move_sends(tx, moves, now, held_by=claim.id)), now)
 
 

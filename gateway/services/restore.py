@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from gateway.domain.retry import AGAIN
 from gateway.domain.states import State
 from gateway.domain.tokens import KeyRing
 from gateway.domain.words import SendKey, shard_of
@@ -142,7 +143,8 @@ def _settle(tx: Transaction, installation: Installation, now: Now) -> tuple[int,
     held = backup.in_flight(tx)
     queued, doubtful = 0, 0
     for page in _pages([each.key for each in held if each.state is State.CLAIMED]):
-        moves = [Move(key, State.QUEUED, due_at=now.business, reason=REASON) for key in page]
+        repeats = {key for key, row in sends.get(tx, page).items() if row.reason == AGAIN}
+        moves = [Move(key, State.QUEUED, due_at=now.business, reason=REASON, keep_cap=key in repeats) for key in page]
         queued += len(sends.move(tx, moves, now.business))
     for page in _pages([each.key for each in held if each.state is State.SENDING]):
         moves = [Move(key, State.IN_DOUBT, reason=REASON, keep_cap=True) for key in page]

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.contract import Failure, OutcomeUnknown, PermanentFailure, TransientFailure
 from gateway.domain.policy import Retry
-from gateway.services import doubt
+from gateway.services import doubt, record
 from tests.builders import NOW, World, cap, installation, step
 
 
@@ -40,7 +40,13 @@ def withdraw(world: World) -> None:
     world.consents("withdrawn", "ada", channel="app")
 
 
-@pytest.mark.parametrize("happens", [put_back, lose, no_answer, withdraw])
+def cannot_be_made(world: World) -> None:
+    taken = world.claim("app")
+    with world.db.transaction() as tx:
+        record.give_up(tx, world.house, taken, {taken.members[0]: "template"})
+
+
+@pytest.mark.parametrize("happens", [put_back, lose, no_answer, withdraw, cannot_be_made])
 def test_a_try_that_does_not_reach_the_provider_gives_nothing_back(
     ada: World, happens: Callable[[World], None]
 ) -> None:
