@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, SmallInteger, Text, and_, func, select, update
+from sqlalchemy import BigInteger, func, select, update
 
 from gateway.domain.words import SendKey
+from gateway.storage import keys as keys_of
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Columns, insert_into, insert_rows, table_of
 from gateway.storage.tables import batch_items, batches, jobs
@@ -68,16 +69,10 @@ def items(tx: Transaction, batch_id: int) -> Sequence[Record]:
 
 def number(tx: Transaction, batch_id: int, numbered: Sequence[tuple[SendKey, int | None]]) -> None:
     """Give each piece its sequence number; None pulls it out."""
-    columns: Columns = {
-        "job_id": BigInteger(),
-        "recipient_id": BigInteger(),
-        "run": SmallInteger(),
-        "step": SmallInteger(),
-        "sequence": BigInteger(),
-    }
+    columns: Columns = {**keys_of.STEP, "sequence": BigInteger()}
     plan = table_of(tx, "plan", columns, [(*key[:4], sequence) for key, sequence in numbered])
-    same = [batch_items.c[name] == plan.c[name] for name in ("job_id", "recipient_id", "run", "step")]
-    tx.execute(update(batch_items).where(batch_items.c.batch_id == batch_id, *same).values(sequence=plan.c.sequence))
+    mine = (batch_items.c.batch_id == batch_id, keys_of.same(batch_items, plan, keys_of.STEP))
+    tx.execute(update(batch_items).where(*mine).values(sequence=plan.c.sequence))
 
 
 def set_state(tx: Transaction, batch_id: int, state: str, sources: Sequence[str], values: dict[str, Any]) -> bool:
@@ -88,18 +83,10 @@ def set_state(tx: Transaction, batch_id: int, state: str, sources: Sequence[str]
 
 def still_here(tx: Transaction, keys: Sequence[SendKey]) -> set[SendKey]:
     """Those of the batched sends whose batch has not left the house: they can still be pulled."""
-    columns: Columns = {
-        "job_id": BigInteger(),
-        "recipient_id": BigInteger(),
-        "run": SmallInteger(),
-        "step": SmallInteger(),
-        "channel": Text(),
-    }
-    asked = table_of(tx, "asked", columns, keys)
-    same = [batch_items.c[name] == asked.c[name] for name in ("job_id", "recipient_id", "run", "step")]
+    asked = table_of(tx, "asked", keys_of.SEND, keys)
     query = (
-        select(*(asked.c[name] for name in columns))
-        .join(batch_items, and_(*same))
+        select(*(asked.c[name] for name in keys_of.SEND))
+        .join(batch_items, keys_of.same(batch_items, asked, keys_of.STEP))
         .join(batches, (batches.c.id == batch_items.c.batch_id) & (batches.c.channel == asked.c.channel))
         .where(batches.c.state.in_(("open", "closed")))
     )

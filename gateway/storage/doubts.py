@@ -6,7 +6,6 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Executable,
     FromClause,
@@ -27,19 +26,13 @@ from sqlalchemy import (
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
 from gateway.storage import clock
+from gateway.storage import keys as keys_of
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Columns, Values, insert_rows
 from gateway.storage.tables import addresses, attempts, doubts, entries, recipients, sends
 from gateway.storage.types import Instant, Record
 
-_KEY: Final[Columns] = {
-    "job_id": BigInteger(),
-    "recipient_id": BigInteger(),
-    "run": SmallInteger(),
-    "step": SmallInteger(),
-    "channel": Text(),
-}
-_KEYS: Final = Values("keys", _KEY)
+_KEYS: Final = Values("keys", keys_of.SEND)
 _NOW: Final = bindparam("now", type_=Instant())
 _FIRST_WAIT: Final = timedelta(minutes=1)
 """Providers take a moment until they find what they took."""
@@ -61,7 +54,7 @@ def add(tx: Transaction, began_at: Mapping[SendKey, datetime], now: datetime) ->
         return
     tx.execute(_drop(tx.dialect.name), _KEYS.given(tx, list(began_at)))
     machine_now = clock.now(tx).machine
-    names = (*_KEY, "since", "machine_since", "ask_at", "asked")
+    names = (*keys_of.SEND, "since", "machine_since", "ask_at", "asked")
     rows = [
         (*key, now, machine_now - max(now - began, timedelta(0)), machine_now + _FIRST_WAIT, 0)
         for key, began in began_at.items()
@@ -72,7 +65,7 @@ def add(tx: Transaction, began_at: Mapping[SendKey, datetime], now: datetime) ->
 @cache
 def _drop(dialect: str) -> Executable:
     keys = _KEYS.table(dialect)
-    named = tuple_(*(doubts.c[name] for name in _KEY)).in_(select(*(keys.c[name] for name in _KEY)))
+    named = tuple_(*(doubts.c[name] for name in keys_of.SEND)).in_(select(*(keys.c[name] for name in keys_of.SEND)))
     return delete(doubts).where(named)
 
 
@@ -110,7 +103,7 @@ def attempts_of(tx: Transaction, keys: Sequence[SendKey]) -> dict[SendKey, list[
 def _attempts_of(dialect: str) -> Executable:
     keys = _KEYS.table(dialect)
     told = (attempts.c.at, attempts.c.outcome, attempts.c.code, attempts.c.detail, attempts.c.provider_id)
-    query = select(*(attempts.c[name] for name in _KEY), *told).join(keys, _same(attempts, keys))
+    query = select(*(attempts.c[name] for name in keys_of.SEND), *told).join(keys, _same(attempts, keys))
     return query.order_by(attempts.c.at, attempts.c.claim_id, attempts.c.address_id)
 
 
@@ -194,7 +187,7 @@ def _unchanged(dialect: str) -> Executable:
 
 def owners(tx: Transaction, channel: str, provider_ids: Sequence[str]) -> dict[str, SendKey]:
     """Which sends the provider's ids are known to stand for."""
-    query = select(*(attempts.c[name] for name in _KEY), attempts.c.provider_id).where(
+    query = select(*(attempts.c[name] for name in keys_of.SEND), attempts.c.provider_id).where(
         attempts.c.channel == channel, attempts.c.provider_id.in_(list(provider_ids))
     )
     return {row.provider_id: SendKey(*row[:5]) for row in tx.execute(query)}
@@ -211,7 +204,7 @@ def wait_again(tx: Transaction, places: Sequence[tuple[int, int, int, int, int]]
 
 
 _PLACE: Final[Columns] = {
-    **{name: _KEY[name] for name in ("job_id", "recipient_id", "run", "step")},
+    **keys_of.STEP,
     "route": SmallInteger(),
 }
 _PLACES: Final = Values("place", _PLACE)
@@ -240,8 +233,8 @@ def _standing(*more: ColumnElement[Any]) -> Any:
 
 
 def _key_columns() -> list[ColumnElement[Any]]:
-    return [doubts.c[name] for name in _KEY]
+    return [doubts.c[name] for name in keys_of.SEND]
 
 
 def _same(table: FromClause, keys: FromClause) -> ColumnElement[bool]:
-    return and_(*(table.c[name] == keys.c[name] for name in _KEY))
+    return keys_of.same(table, keys, keys_of.SEND)

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from gateway.domain.words import EntryKey, shard_of
+from gateway.storage import keys as keys_of
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Columns, Values, insert_rows
 from gateway.storage.tables import coupons, entries, jobs
@@ -97,11 +98,7 @@ def _present(dialect: str) -> Select[tuple[int]]:
 
 
 def _same(keys: FromClause) -> ColumnElement[bool]:
-    return (
-        (entries.c.job_id == keys.c.job_id)
-        & (entries.c.recipient_id == keys.c.recipient_id)
-        & (entries.c.run == keys.c.run)
-    )
+    return keys_of.same(entries, keys, keys_of.ENTRY)
 
 
 def get(tx: Transaction, keys: Sequence[EntryKey]) -> dict[EntryKey, Record]:
@@ -112,8 +109,7 @@ def get(tx: Transaction, keys: Sequence[EntryKey]) -> dict[EntryKey, Record]:
     return {EntryKey(row.job_id, row.recipient_id, row.run): row for row in found}
 
 
-_KEY: Final[Columns] = {"job_id": BigInteger(), "recipient_id": BigInteger(), "run": SmallInteger()}
-_KEYS: Final = Values("keys", _KEY)
+_KEYS: Final = Values("keys", keys_of.ENTRY)
 
 
 @cache
@@ -175,7 +171,7 @@ class Onward(NamedTuple):
     sent_at: datetime | None
 
 
-_PLACE: Final[Columns] = {**_KEY, "step": SmallInteger(), "route": SmallInteger()}
+_PLACE: Final[Columns] = {**keys_of.ENTRY, "step": SmallInteger(), "route": SmallInteger()}
 _PLACES: Final = Values("place", _PLACE)
 _ONWARD: Final = Values("plan", {**_PLACE, "next_step": SmallInteger(), "next_at": Instant(), "sent_at": Instant()})
 

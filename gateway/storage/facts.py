@@ -6,11 +6,12 @@ from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Executable, FromClause, Text, and_, bindparam, case, func, null, select
+from sqlalchemy import BigInteger, Executable, FromClause, Text, bindparam, case, func, null, select
 
 from gateway.domain.caps import YIELDS_WITHIN, Spend
 from gateway.domain.consent import Action
 from gateway.domain.policy import CapRule
+from gateway.storage import keys as keys_of
 from gateway.storage.database import Transaction
 from gateway.storage.recipients import Prepared
 from gateway.storage.rows import Values, table_of
@@ -179,7 +180,7 @@ def _questions(dialect: str, clearances: bool) -> _Questions:
 
 def _more_important(asked: FromClause) -> Executable:
     """Sends in the queue of running jobs, on channels that nobody has paused; found by the people's open entries."""
-    same = and_(*(sends.c[name] == entries.c[name] for name in ("job_id", "recipient_id", "run")))
+    same = keys_of.same(sends, entries, keys_of.ENTRY)
     paused = select(channel_states.c.channel).where(channel_states.c.paused_at.is_not(None))
     return (
         select(sends.c.recipient_id, sends.c.due_at, sends.c.channel, sends.c.purpose, sends.c.job_id)

@@ -13,7 +13,6 @@ from sqlalchemy import (
     FromClause,
     SmallInteger,
     Text,
-    and_,
     bindparam,
     case,
     func,
@@ -28,25 +27,18 @@ from gateway.domain.lanes import LANES, in_turn
 from gateway.domain.states import MOVES, State
 from gateway.domain.words import SHARDS, EntryKey, SendKey, shard_of
 from gateway.storage import doubts
+from gateway.storage import keys as keys_of
 from gateway.storage.database import Transaction
-from gateway.storage.rows import Columns, Values, insert_rows, table_of
+from gateway.storage.rows import Values, insert_rows, table_of
 from gateway.storage.tables import entries, sends
 from gateway.storage.types import Instant, Record
 
-_KEY: Final[Columns] = {
-    "job_id": BigInteger(),
-    "recipient_id": BigInteger(),
-    "run": SmallInteger(),
-    "step": SmallInteger(),
-    "channel": Text(),
-}
-
-_KEYS: Final = Values("keys", _KEY)
+_KEYS: Final = Values("keys", keys_of.SEND)
 
 _MOVES: Final = Values(
     "plan",
     {
-        **_KEY,
+        **keys_of.SEND,
         "then": Text(),
         "due_at": Instant(),
         "reason": Text(),
@@ -87,7 +79,7 @@ class Move(NamedTuple):
 
 def add(tx: Transaction, rows: Sequence[NewSend], now: datetime) -> None:
     names = (
-        *_KEY,
+        *keys_of.SEND,
         "shard",
         "lane",
         "purpose",
@@ -256,14 +248,13 @@ def of_entries(tx: Transaction, keys: Sequence[EntryKey], states: Collection[Sta
     return sorted((row for row in found if states is None or row.state in states), key=lambda row: row.step)
 
 
-_ENTRIES: Final = Values("asked", {name: _KEY[name] for name in ("job_id", "recipient_id", "run")})
+_ENTRIES: Final = Values("asked", keys_of.ENTRY)
 
 
 @cache
 def _of_entries(dialect: str) -> Executable:
     asked = _ENTRIES.table(dialect)
-    same = (sends.c[name] == asked.c[name] for name in ("job_id", "recipient_id", "run"))
-    query: Executable = _rows().join(asked, and_(*same))
+    query: Executable = _rows().join(asked, keys_of.same(sends, asked, keys_of.ENTRY))
     return query
 
 
@@ -274,7 +265,7 @@ def of_recipients(tx: Transaction, recipient_ids: Sequence[int], states: Collect
         asked, entries.c.recipient_id == asked.c.id
     )
     mine = entered.subquery("mine")
-    same = and_(*(sends.c[name] == mine.c[name] for name in ("job_id", "recipient_id", "run")))
+    same = keys_of.same(sends, mine, keys_of.ENTRY)
     return tx.execute(_rows().join(mine, same).where(sends.c.state.in_(list(states)))).all()
 
 
@@ -315,10 +306,6 @@ def counts(tx: Transaction, job_id: int) -> Sequence[Record]:
     return tx.execute(query.order_by(*group)).all()
 
 
-def in_doubt(tx: Transaction, limit: int) -> Sequence[Record]:
-    return tx.execute(_rows().where(sends.c.state == State.IN_DOUBT).limit(limit)).all()
-
-
 def _rows() -> Any:
     return select(
         *_key_columns(),
@@ -336,8 +323,8 @@ def _rows() -> Any:
 
 
 def _key_columns() -> list[ColumnElement[Any]]:
-    return [sends.c[name] for name in _KEY]
+    return [sends.c[name] for name in keys_of.SEND]
 
 
 def _same(keys: FromClause) -> ColumnElement[bool]:
-    return and_(*(sends.c[name] == keys.c[name] for name in _KEY))
+    return keys_of.same(sends, keys, keys_of.SEND)
