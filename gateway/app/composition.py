@@ -29,22 +29,25 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
 
 @contextlib.asynccontextmanager
-async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
-    """What the services must know of the channels, for questions about decisions. Nothing is sent."""
-    loan = _loan(settings, BusinessTime())
-    where = str(settings.folder / "channels.toml")
-    async with open_registry(settings.channels, settings.plugins.folder, loan, where=where) as registry:
-        yield _installation(settings, registry)
-
-
-def _loan(settings: Settings, time: BusinessTime) -> Loan:
-    return Loan(
-        now=time.now,
+async def open_channels(settings: Settings, time: BusinessTime | None = None) -> AsyncIterator[Registry]:
+    """The channels of `channels.toml`, examined and built. To look at them the machine's own time will do."""
+    loan = Loan(
+        now=(time or BusinessTime()).now,
         log=structlog.get_logger(),
         files=settings.data_dir / "channels",
         hook_url=lambda kind: f"{settings.public_url}/hooks/{kind}",
         allow=settings.egress.networks,
     )
+    where = str(settings.folder / "channels.toml")
+    async with open_registry(settings.channels, settings.plugins.folder, loan, where=where) as registry:
+        yield registry
+
+
+@contextlib.asynccontextmanager
+async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
+    """What the services must know of the channels, for questions about decisions. Nothing is sent."""
+    async with open_channels(settings) as registry:
+        yield _installation(settings, registry)
 
 
 def _installation(settings: Settings, registry: Registry) -> Installation:
@@ -61,14 +64,10 @@ async def open_gateway(settings: Settings, *, migrate: bool = False) -> AsyncIte
     """Database, channels and render processes, ready to serve. Closed in reverse at the end."""
     db = open_database(settings, migrate=migrate)
     time = BusinessTime()
-    loan = _loan(settings, time)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(db.close)
         await db.write(policy_log.note, settings.policies)
-        where = str(settings.folder / "channels.toml")
-        registry = await stack.enter_async_context(
-            open_registry(settings.channels, settings.plugins.folder, loan, where=where)
-        )
+        registry = await stack.enter_async_context(open_channels(settings, time))
         installation = _installation(settings, registry)
         pool = await stack.enter_async_context(RenderPool(processes=settings.worker.render_processes))
         crew = Crew(

@@ -1,17 +1,17 @@
 """Channels from the command line."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
-import structlog
 from rich.table import Table
 
+from gateway.app.composition import open_channels
 from gateway.cli.options import config_option, database, settings_in
 from gateway.cli.tables import prose, show
 from gateway.contract import Failure
-from gateway.registry.registry import Loan, Registry, open_registry
+from gateway.registry.registry import Registry
 from gateway.services import channels as services
 from gateway.settings import Settings
 from gateway.storage import channels as states
@@ -35,18 +35,10 @@ def list_(check: bool, folder: Path) -> None:
 
 
 async def _list(settings: Settings, db: Database, check: bool) -> None:
-    loan = Loan(
-        now=lambda: datetime.now(UTC),
-        log=structlog.get_logger(),
-        files=settings.data_dir / "channels",
-        hook_url=lambda kind: f"{settings.public_url}/hooks/{kind}",
-        allow=settings.egress.networks,
-    )
     with db.snapshot() as tx:
         rows = {row.channel: row for row in states.all_of_them(tx)}
     table = Table("channel", "state", "from", prose("what is wrong"))
-    where = str(settings.folder / "channels.toml")
-    async with open_registry(settings.channels, settings.plugins.folder, loan, where=where) as registry:
+    async with open_channels(settings) as registry:
         for kind, installed in registry.ready.items():
             state, wrong = _state(rows.get(kind))
             table.add_row(kind, state, installed.source, wrong or (await _checked(registry, kind) if check else ""))

@@ -12,7 +12,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from msgspec import Struct
@@ -182,8 +182,14 @@ def _value(headers: Message, name: str) -> str | None:
     return None if value is None else str(value).replace("\r\n", "").replace("\n", "").strip()
 
 
-async def serve(port: int, folder: Path, disconnect_every: int) -> None:
-    mailbox = Mailbox(folder, disconnect_every)
+class Closes(Protocol):
+    """A handler of aiosmtpd that keeps something open."""
+
+    def close(self) -> None: ...
+
+
+async def serve(port: int, mailbox: Closes) -> None:
+    """Take mail for `mailbox` until told to stop, then close it."""
     loop = asyncio.get_running_loop()
     session = partial(
         Conversation, mailbox, hostname="receiver.example", ident="ESMTP", enable_SMTPUTF8=True, loop=loop
@@ -206,7 +212,7 @@ def main() -> None:
         help="keep each N-th mail but drop the connection instead of answering",
     )
     options = parser.parse_args()
-    asyncio.run(serve(options.port, options.folder, options.disconnect_after_dot))
+    asyncio.run(serve(options.port, Mailbox(options.folder, options.disconnect_after_dot)))
 
 
 if __name__ == "__main__":

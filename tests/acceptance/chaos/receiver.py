@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +21,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from msgspec import Struct
 
 from gateway.demo.receivers.journal import RECEIVED, Journal
-from gateway.demo.receivers.lifetime import HOST, arguments, until_told
-from gateway.demo.receivers.smtp import Conversation
+from gateway.demo.receivers.lifetime import arguments
+from gateway.demo.receivers.smtp import serve
 from tests.acceptance.chaos.plan import WELL, Mood
 
 BOUNCES: Final = "bounce"
@@ -124,20 +123,6 @@ def _unfolded(value: object) -> str:
     return str(value).replace("\r\n", "").replace("\n", "").strip()
 
 
-async def serve(port: int, folder: Path) -> None:
-    mailbox = Mailbox(folder)
-    loop = asyncio.get_running_loop()
-    session = partial(
-        Conversation, mailbox, hostname="receiver.example", ident="ESMTP", enable_SMTPUTF8=True, loop=loop
-    )
-    server = await loop.create_server(session, HOST, port, backlog=500)
-    try:
-        await until_told(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-        mailbox.close()
-
-
 if __name__ == "__main__":
     options = arguments("A mail server with moods.").parse_args()
-    asyncio.run(serve(options.port, options.folder))
+    asyncio.run(serve(options.port, Mailbox(options.folder)))
