@@ -1,13 +1,16 @@
 """The way of an entry through the steps of its job."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from gateway.domain.job import JobSpec
 
 EndReason = Literal["completed", "not_sent", "no_coupon", "redeemed", "cancelled", "expired", "holdout", "erased"]
+
+RAN_OUT: Final[frozenset[EndReason]] = frozenset({"completed", "not_sent", "no_coupon"})
+"""Ends of the steps, and not of the person's interest: what goes out once more after a doubt is of an earlier step."""
 
 
 class Next(Struct, frozen=True):

@@ -6,12 +6,12 @@ The only place where caps are spent: under the shard's lock, with the clock read
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from msgspec import Struct
 
 from gateway.domain.coupon import new_code
 from gateway.domain.ids import new_id
+from gateway.domain.journey import RAN_OUT
 from gateway.domain.lanes import LANES
 from gateway.domain.notices import CouponNews
 from gateway.domain.plan import OF_THE_PERSON, Decision, Queue
@@ -23,6 +23,7 @@ from gateway.services.announce import announce, move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
 from gateway.services.planning import note_yields, reason_of, state_of
+from gateway.services.reasons import parts
 from gateway.services.reconsider import decisions, of_sends
 from gateway.services.rules import lead_of
 from gateway.storage import batches, channels, claims, clock, coupons, entries, locks, sends
@@ -118,13 +119,9 @@ def _stopped(key: SendKey, job: Job, entry: Record) -> Move | None:
         return Move(key, State.QUEUED, reason="paused", keep_cap=True)
     if job.state == "cancelled":
         return Move(key, State.CANCELLED, reason=entry.ended or "cancelled", keep_cap=True)
-    if entry.ended is not None and entry.ended not in _RAN_OUT:
+    if entry.ended is not None and entry.ended not in RAN_OUT:
         return Move(key, State.CANCELLED, reason=entry.ended, keep_cap=True)
     return None
-
-
-_RAN_OUT: Final[frozenset[str]] = frozenset({"completed", "not_sent", "no_coupon"})
-"""Ends of the steps, and not of the person's interest: what goes out once more after a doubt is of an earlier step."""
 
 
 def _move(installation: Installation, row: Record, decision: Decision, job: Job, now: datetime) -> Move:
@@ -176,7 +173,7 @@ def _apply(tx: Transaction, installation: Installation, moves: Sequence[Move], n
 
 def _may_fall_back(reason: str | None) -> bool:
     """Whether another channel may do what this one may not."""
-    return (reason or "").partition(":")[0] not in OF_THE_PERSON
+    return parts(reason)[0] not in OF_THE_PERSON
 
 
 def _into_batches(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> list[Move]:

@@ -22,7 +22,7 @@ Kind = Literal["recipients", "consents", "activities", "suppressions"]
 Table = Literal[Kind, "screenings"]
 """Screenings come in through their register."""
 
-_POSTAL: Final = {
+POSTAL: Final = {
     "addressee": "name",
     "street": "street",
     "street2": "street2",
@@ -31,8 +31,8 @@ _POSTAL: Final = {
     "region": "region",
     "postal_country": "country",
 }
-_ADDRESS: Final = ("email", "phone", *_POSTAL)
-_PLAIN: Final[Mapping[Table, tuple[str, ...]]] = {
+_ADDRESS: Final = ("email", "phone", *POSTAL)
+PLAIN: Final[Mapping[Table, tuple[str, ...]]] = {
     "recipients": ("id", "name", "locale", "time_zone", "country"),
     "consents": ("recipient", "channel", "purpose", "action", "at", "source", "text_version"),
     "activities": ("recipient", "kind", "at", "id", "amount_minor", "currency"),
@@ -94,12 +94,12 @@ def columns_of(kind: Table, header: Sequence[str]) -> Columns:
 def _is_known(kind: Table, name: str) -> bool:
     prefix, _, key = name.partition(".")
     is_keyed = kind in _KEYED and prefix == _KEYED[kind][0] and bool(key.removesuffix(":number"))
-    return is_keyed or name in _PLAIN[kind] or (kind in _ADDRESSED and name in _ADDRESS)
+    return is_keyed or name in PLAIN[kind] or (kind in _ADDRESSED and name in _ADDRESS)
 
 
 def _spelled(kind: Table) -> list[str]:
     addresses = _ADDRESS if kind in _ADDRESSED else ()
-    return [*_PLAIN[kind], *addresses, *([f"{_KEYED[kind][0]}.<key>"] if kind in _KEYED else [])]
+    return [*PLAIN[kind], *addresses, *([f"{_KEYED[kind][0]}.<key>"] if kind in _KEYED else [])]
 
 
 def row_of(columns: Columns, cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -108,7 +108,7 @@ def row_of(columns: Columns, cells: Sequence[str]) -> tuple[dict[str, Any], dict
     row: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, cell in given.items():
-        if name in _PLAIN[columns.kind]:
+        if name in PLAIN[columns.kind]:
             row[name] = _plain(name, cell)
             origins[f"/{name}"] = name
         elif "." in name:
@@ -147,14 +147,14 @@ def _put_addresses(kind: Table, given: Mapping[str, str], row: dict[str, Any], o
         if name in given:
             addresses.append({"kind": name, "value": given[name]})
             origins[_place(kind, len(addresses) - 1)] = name
-    lines = {field: given[name] for name, field in _POSTAL.items() if name in given}
+    lines = {field: given[name] for name, field in POSTAL.items() if name in given}
     if lines:
         if "country" in given:
             lines.setdefault("country", given["country"])
         addresses.append({"kind": "postal", "data": lines})
         here = _place(kind, len(addresses) - 1)
         origins[here] = "street"
-        origins |= {f"{here}/{field}": name for name, field in _POSTAL.items()}
+        origins |= {f"{here}/{field}": name for name, field in POSTAL.items()}
     if kind == "recipients" and addresses:
         row["addresses"] = addresses
     elif kind != "recipients":

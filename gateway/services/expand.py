@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from gateway.domain.audience import Audience, Ids, Inline, Matching, Named
 from gateway.domain.journey import End, Next
 from gateway.domain.notices import JobNews
-from gateway.domain.plan import Skip
 from gateway.domain.words import EntryKey
 from gateway.services.announce import add_sends, announce
 from gateway.services.gather import gather, holdout_of
@@ -106,15 +105,14 @@ def begins_at(job: Job) -> datetime:
 
 
 def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) -> NewEntry:
-    is_held_out = isinstance(planned.decision, Skip) and planned.decision.reason == "holdout"
-    follows = End("holdout") if is_held_out else planned.follows
+    follows = planned.follows
     return NewEntry(
         key=planned.place.key,
         entered_at=now,
         next_at=follows.at if isinstance(follows, Next) else None,
         next_step=follows.step if isinstance(follows, Next) else None,
         route=planned.place.route,
-        arm="holdout" if is_held_out else "test",
+        arm="holdout" if follows == End("holdout") else "test",
         ended=follows.reason if isinstance(follows, End) else None,
         variables=variables,
     )

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from gateway.domain import explain as decisions
 from gateway.domain.explain import Explanation
 from gateway.domain.plan import Decision, Queue, Skip, Wait
-from gateway.domain.states import CANCELLABLE
+from gateway.domain.states import CANCELLABLE, State
 from gateway.domain.wall_time import next_wall_time
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services.compose import send_id
@@ -18,7 +18,7 @@ from gateway.services.expand import begins_at
 from gateway.services.follow import candidates
 from gateway.services.gather import gather, holdout_of
 from gateway.services.installation import Installation
-from gateway.services.planning import Asked, Candidate, question_of
+from gateway.services.planning import Asked, Candidate, question_of, reason_of
 from gateway.services.problems import NotFound
 from gateway.services.reasons import stands, why
 from gateway.services.reconsider import questions
@@ -266,26 +266,27 @@ def _decision(job: Job, step: int, asked: Asked) -> DecisionTold:
     found = decisions.explain(asked.facts, asked.rules, asked.at)
     decision = found.decision
     is_queued = isinstance(decision, Queue)
-    reason = decision.wait_reason if isinstance(decision, Queue) else decision.reason
-    with_rule = f"{reason}:{decision.rule}" if reason and decision.rule else reason
     return DecisionTold(
         at=found.at,
         step=job.spec.steps[step].name,
         answer="queue" if is_queued else "skip",
         channel=decision.channel,
         due_at=decision.due_at if isinstance(decision, Queue) else None,
-        reason=reason,
+        reason=decision.wait_reason if isinstance(decision, Queue) else decision.reason,
         rule=decision.rule,
         yields_to=decision.yields_to,
-        told=_outcome(decision, with_rule, found.at),
+        told=_outcome(decision, found.at),
         ways=tuple(_ways(found)),
     )
 
 
-def _outcome(decision: Decision, reason: str | None, at: datetime) -> str:
+def _outcome(decision: Decision, at: datetime) -> str:
     if isinstance(decision, Skip):
-        return stands("skipped", reason, None)
-    return stands("queued", reason, decision.due_at) if decision.due_at > at else "nothing speaks against it, it is due"
+        # Also what came too late: it tells why in the same words.
+        return stands(State.SKIPPED, reason_of(decision), None)
+    if decision.due_at <= at:
+        return "nothing speaks against it, it is due"
+    return stands(State.QUEUED, reason_of(decision), decision.due_at)
 
 
 def _ways(found: Explanation) -> list[WayTold]:

@@ -114,6 +114,8 @@ def _planned(
 
 
 def _not_sent(job: Job, place: Place, candidate: Candidate, decision: Skip, now: datetime) -> Next | End:
+    if decision.reason == "holdout":
+        return End("holdout")
     passed = Passed(
         step=place.step,
         route=place.route,

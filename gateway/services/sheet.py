@@ -13,6 +13,7 @@ import msgspec
 from gateway.domain.consent import ConsentRow
 from gateway.domain.recipient import AddressInput, RecipientInput
 from gateway.services import bulk
+from gateway.services.csv_columns import PLAIN, POSTAL
 from gateway.services.csv_rows import harmless
 from gateway.storage.database import Transaction
 
@@ -20,17 +21,8 @@ T = TypeVar("T")
 
 _MARK: Final = "\ufeff"
 """Without it Excel takes UTF-8 for the code page of its country."""
-_PERSON: Final = ("id", "name", "locale", "time_zone", "country", "email", "phone")
-_POSTAL: Final = {
-    "addressee": "name",
-    "street": "street",
-    "street2": "street2",
-    "postcode": "postcode",
-    "city": "city",
-    "region": "region",
-    "postal_country": "country",
-}
-_CONSENT: Final = ("recipient", "channel", "purpose", "action", "at", "source", "text_version")
+_PERSON: Final = (*PLAIN["recipients"], "email", "phone")
+_CONSENT: Final = PLAIN["consents"]
 
 
 def rows(tx: Transaction, kind: Literal["recipients", "consents"], page: int) -> Iterator[bytes]:
@@ -38,7 +30,7 @@ def rows(tx: Transaction, kind: Literal["recipients", "consents"], page: int) ->
     match kind:
         case "recipients":
             keys = sorted(_attributes(tx, page))
-            yield _encoded([(*_PERSON, *_POSTAL, *(_column(key, is_number) for key, is_number in keys))], _MARK)
+            yield _encoded([(*_PERSON, *POSTAL, *(_column(key, is_number) for key, is_number in keys))], _MARK)
             for people in _pages(tx, "recipients", page, RecipientInput):
                 yield _encoded([_person(each, keys) for each in people])
         case "consents":
@@ -81,7 +73,7 @@ def _person(each: RecipientInput, keys: Sequence[tuple[str, bool]]) -> list[str]
     value = {kind: first[kind].value if kind in first else None for kind in ("email", "phone")}
     lines: Mapping[str, str] = first["postal"].data if "postal" in first else {}
     cells = [each.id, each.name, each.locale, each.time_zone, each.country, value["email"], value["phone"]]
-    return _harmless([*cells, *(lines.get(field) for field in _POSTAL.values()), *_values(each, keys)])
+    return _harmless([*cells, *(lines.get(field) for field in POSTAL.values()), *_values(each, keys)])
 
 
 def _values(each: RecipientInput, keys: Sequence[tuple[str, bool]]) -> Iterator[Any]:

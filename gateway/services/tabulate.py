@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from gateway.domain.lift import Estimate, Lift
+from gateway.services.csv_rows import harmless
 from gateway.services.lift import Comparison, LiftReport
 from gateway.services.report import JobReport, Yielded
 
@@ -46,7 +47,8 @@ def to_csv(report: JobReport) -> str:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_HEADER)
     for row in [*_step_rows(report), *_job_rows(report)]:
-        writer.writerow([_safe(cell) for cell in (report.id, *row)])
+        # Numbers are ours and stay numbers.
+        writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in (report.id, *row)])
     return text.getvalue()
 
 
@@ -126,14 +128,3 @@ def _estimate_rows(money: str, measure: str, against: str, estimate: Estimate) -
     yield ("lift", "", money, measure, against, estimate.value)
     yield ("lift", "", money, f"{measure}_low", against, estimate.low)
     yield ("lift", "", money, f"{measure}_high", against, estimate.high)
-
-
-# What makes a spreadsheet take a text for a formula (OWASP, CSV Injection), full-width signs included.
-_FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def _safe(cell: str | float | None) -> str | float | None:
-    """A text that no spreadsheet calculates. Numbers are ours and stay numbers."""
-    if isinstance(cell, str) and cell.lstrip(" \u00a0").startswith(_FORMULA_SIGNS):
-        return f"'{cell}"
-    return cell

@@ -21,6 +21,7 @@ from gateway.services import compose, reap, record
 from gateway.services.channels import is_tried_out
 from gateway.services.claim import Claim, claim, places_due
 from gateway.services.compose import Draft
+from gateway.services.installation import Installation
 from gateway.services.record import Answered
 from gateway.storage.database import Transaction, Unavailable
 from gateway.workers.crew import Crew
@@ -96,12 +97,9 @@ class Deliverer:
 
     async def _take(self, lanes: Sequence[int]) -> tuple[int, Prepared | None]:
         """How many sends were looked at, and the first claim that came of it."""
-        places = await self._crew.db.read(places_due, self._crew.installation, self._channel, self._turn, lanes)
-        if not places:
-            return 0, None
+        places, is_trial = await self._crew.db.read(_look, self._crew.installation, self._channel, self._turn, lanes)
         # A channel that has rested is tried out with one message.
-        limit = 1 if await self._crew.db.read(is_tried_out, self._channel) else self._limit
-        found = 0
+        limit, found = 1 if is_trial else self._limit, 0
         for place in places:
             taken = await self._crew.db.write(
                 claim,
@@ -280,6 +278,14 @@ class Deliverer:
 def _ends_claim(outcome: Outcome) -> bool:
     """Whether the rest of the claim had better wait: the channel is paused or paced from now on."""
     return isinstance(outcome.failure, ChannelMisconfigured | RateLimited)
+
+
+def _look(
+    tx: Transaction, installation: Installation, channel: str, turn: int, lanes: Sequence[int]
+) -> tuple[list[tuple[int, int]], bool]:
+    """Where there is something to take, and whether it tries the channel out: one hop to the database for both."""
+    places = places_due(tx, installation, channel, turn, lanes)
+    return places, bool(places) and is_tried_out(tx, channel)
 
 
 async def run_deliverer(crew: Crew, channel: str, stop: asyncio.Event) -> None:
