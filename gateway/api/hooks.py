@@ -1,11 +1,12 @@
 """What providers report."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 
 import structlog
-from litestar import Response, post
+from litestar import Response, route
 
 from gateway.api.answers import empty
 from gateway.api.operations import public
@@ -13,20 +14,24 @@ from gateway.api.problems import Refusal
 from gateway.api.rooms import Here, InPath, Rooms, Visit
 from gateway.contract import BadSignature, BadWebhook, WebhookRequest
 from gateway.domain.tokens import BadToken
-from gateway.services import track
+from gateway.services import hear
 
 log: Any = structlog.get_logger()
 
 _SHOWN: Final[dict[str, Any]] = {"gives": {204: None}, "listed": False}
+# Some providers prove by a GET that an address is ours before they report anything to it.
+_METHODS: Final[Sequence[Literal["GET", "POST"]]] = ("GET", "POST")
 
 
-@post("/hooks/{kind:str}", opt=public("A provider's report", **_SHOWN))
-async def report(request: Visit, kind: InPath, rooms: Here) -> Response[None]:
+@route("/hooks/{kind:str}", http_method=_METHODS, opt=public("A provider's report", **_SHOWN))
+async def report(request: Visit, kind: InPath, rooms: Here) -> Response[Any]:
     return await _heard(request, rooms, kind, None)
 
 
-@post("/hooks/{kind:str}/{token:str}", opt=public("A provider's report on one message", **_SHOWN))
-async def report_on(request: Visit, kind: InPath, token: InPath, rooms: Here) -> Response[None]:
+@route(
+    "/hooks/{kind:str}/{token:str}", http_method=_METHODS, opt=public("A provider's report on one message", **_SHOWN)
+)
+async def report_on(request: Visit, kind: InPath, token: InPath, rooms: Here) -> Response[Any]:
     try:
         ref = rooms.installation.keys.open_ref("message", token)
     except BadToken:
@@ -36,24 +41,24 @@ async def report_on(request: Visit, kind: InPath, token: InPath, rooms: Here) ->
     return await _heard(request, rooms, kind, token)
 
 
-async def _heard(request: Visit, rooms: Rooms, kind: str, message_id: str | None) -> Response[None]:
-    """Each event is one transaction: a call that breaks off is sent again, and what is known is recorded once."""
+async def _heard(request: Visit, rooms: Rooms, kind: str, message_id: str | None) -> Response[Any]:
     installed = rooms.registry.ready.get(kind)
     if installed is None:
         raise Refusal("not-found")
     call = await _call(request, rooms, message_id)
     try:
+        await installed.channel.prepare(call)
         installed.channel.verify(call)
     except BadSignature:
         log.warning("hook.bad_signature", channel=kind)
         raise Refusal("forbidden") from None
     try:
-        events = installed.channel.parse(call)
+        heard = installed.channel.parse(call)
     except BadWebhook as bad:
         raise Refusal("bad-request", str(bad)) from None
-    for event in events:
-        await rooms.db.write(track.report, rooms.installation, kind, event)
-    return empty()
+    await hear.put_on_record(rooms.db, rooms.installation, kind, heard)
+    wanted = await installed.channel.answer(call)
+    return empty() if wanted is None else Response(wanted.body, media_type=wanted.media_type, status_code=200)
 
 
 async def _call(request: Visit, rooms: Rooms, message_id: str | None) -> WebhookRequest:

@@ -55,6 +55,7 @@ def _installation(settings: Settings, registry: Registry) -> Installation:
         policies=settings.policies,
         keys=key_ring(settings.keys),
         channels={kind: installed.capabilities for kind, installed in registry.ready.items()},
+        brands={kind: installed.brands for kind, installed in registry.ready.items()},
         public_url=settings.public_url,
     )
 

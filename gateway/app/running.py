@@ -22,6 +22,7 @@ from gateway.workers import batcher, checker, expander, inquirer
 from gateway.workers.clock import run_clock
 from gateway.workers.crew import Crew
 from gateway.workers.deliverer import run_deliverer
+from gateway.workers.listener import run_listener
 from gateway.workers.loop import keep_working
 from gateway.workers.notifier import run_notifier
 from gateway.workers.presence import stay_seen
@@ -39,12 +40,13 @@ class Part(StrEnum):
     API = "api"
     WORKER = "worker"
     CLOCK = "clock"
+    LISTENER = "listener"
 
 
 async def run(gateway: Gateway, parts: Sequence[Part], channels: Sequence[str] = ()) -> None:
     """Work until SIGTERM or SIGINT, then drain: finish what is in flight, give the rest back.
 
-    `channels` limits a worker to some of the channels; empty means all that are ready.
+    `channels` limits a worker or listener to some of the channels; empty means all that are ready.
     A part that ends by a fault ends the process: a supervisor starts it anew.
     """
     stop = asyncio.Event()
@@ -88,6 +90,14 @@ def _work(
         yield from _worker(gateway, channels, stop)
     if Part.CLOCK in parts:
         yield "clock", run_clock(gateway.crew, stop)
+    if Part.LISTENER in parts:
+        for kind in _chosen(gateway, channels):
+            if gateway.registry.ready[kind].capabilities.listens:
+                yield f"listener:{kind}", run_listener(gateway.crew, kind, stop)
+
+
+def _chosen(gateway: Gateway, channels: Sequence[str]) -> list[str]:
+    return [kind for kind in gateway.registry.ready if not channels or kind in channels]
 
 
 def _worker(
@@ -98,7 +108,7 @@ def _worker(
     yield "steps", _keep(crew, "steps", lambda: expander.plan_steps(crew), stop)
     yield "printer", _keep(crew, "printer", lambda: batcher.export_closed(crew, prints), stop)
     yield "notifier", run_notifier(crew, gateway.settings.egress.networks, stop)
-    kinds = [kind for kind in gateway.registry.ready if not channels or kind in channels]
+    kinds = _chosen(gateway, channels)
     yield "checker", _keep(crew, "checker", lambda: checker.ask_faulty(crew, kinds), stop)
     yield "inquirer", _keep(crew, "inquirer", lambda: inquirer.ask_providers(crew, kinds), stop)
     for kind in kinds:

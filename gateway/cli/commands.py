@@ -22,6 +22,7 @@ _SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "serve": Entry("serving", "serve", "Run everything in one process."),
         "api": Entry("serving", "api", "Answer HTTP requests, and nothing else."),
         "worker": Entry("serving", "worker", "Expand jobs and deliver messages."),
+        "listen": Entry("serving", "listen", "Hear bounces and replies that come by mail or by polling."),
         "clock": Entry("serving", "clock", "See to the duties that one process at a time has."),
         "migrate": Entry("installing", "migrate", "Bring the database to this version of the program."),
         "key": Entry("keys", "key", "Make, list and revoke API keys."),

@@ -16,7 +16,7 @@ from gateway.settings import Settings
 @click.command()
 @config_option
 def serve(folder: Path) -> None:
-    """Run everything in one process: API, workers and clock. Brings the database up to date first.
+    """Run everything in one process: API, workers, clock and listeners. Brings the database up to date first.
 
     Ctrl-C or SIGTERM drains: what is in flight is finished, the rest goes back to the queue.
     """
@@ -38,13 +38,30 @@ def api(folder: Path) -> None:
 def worker(folder: Path, channels: tuple[str, ...]) -> None:
     """Expand jobs and deliver messages. Any number of these may run beside each other (PostgreSQL)."""
     settings = settings_in(folder, runs=True)
+    _expect_known(settings, channels)
+    _run(settings, [Part.WORKER], channels)
+
+
+@click.command()
+@config_option
+@click.option("--channel", "channels", multiple=True, help="Listen for this channel only; may be given several times.")
+def listen(folder: Path, channels: tuple[str, ...]) -> None:
+    """Hear what comes by other ways than HTTP: bounces and replies by mail, a provider that is polled.
+
+    What listens, and where, is said in channels.toml. `risveglio serve` does this as well.
+    """
+    settings = settings_in(folder, runs=True)
+    _expect_known(settings, channels)
+    _run(settings, [Part.LISTENER], channels)
+
+
+def _expect_known(settings: Settings, channels: Sequence[str]) -> None:
     unknown = sorted(set(channels) - set(settings.channels))
     if unknown:
         known = ", ".join(settings.channels) or "none"
         raise click.ClickException(
             f"{settings.folder / 'channels.toml'}: there is no table [channels.{unknown[0]}]; there is {known}"
         )
-    _run(settings, [Part.WORKER], channels)
 
 
 @click.command()

@@ -1,21 +1,25 @@
 """All that a channel may import. Versioned; imports nothing else of the gateway."""
 
+from gateway.contract.bases import Hear, OneByOne, Quiet, SideBySide, outcome_of
 from gateway.contract.channel import (
     API,
     BatchChannel,
     Capabilities,
     Channel,
     Context,
-    OneByOne,
     Part,
     PieceRefused,
-    Quiet,
 )
 from gateway.contract.events import (
     BadSignature,
     BadWebhook,
     EventType,
+    Heard,
+    Inbound,
+    Intent,
     ProviderEvent,
+    Visitor,
+    WebhookAnswer,
     WebhookRequest,
 )
 from gateway.contract.failures import (
@@ -38,7 +42,9 @@ from gateway.contract.message import (
     Piece,
     PrintFile,
     Traced,
+    Weight,
 )
+from gateway.contract.pacing import retry_after_s
 from gateway.contract.secret import Secret
 
 __all__ = [
@@ -57,6 +63,10 @@ __all__ = [
     "Doubtful",
     "EventType",
     "Failure",
+    "Hear",
+    "Heard",
+    "Inbound",
+    "Intent",
     "OneByOne",
     "Outbound",
     "Outcome",
@@ -71,7 +81,13 @@ __all__ = [
     "RateLimited",
     "RecipientGone",
     "Secret",
+    "SideBySide",
     "Traced",
     "TransientFailure",
+    "Visitor",
+    "WebhookAnswer",
     "WebhookRequest",
+    "Weight",
+    "outcome_of",
+    "retry_after_s",
 ]

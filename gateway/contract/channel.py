@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
-from gateway.contract.events import BadSignature, EventType, ProviderEvent, WebhookRequest
-from gateway.contract.failures import Failure
+from gateway.contract.events import EventType, Heard, WebhookRequest
 from gateway.contract.message import BatchTicket, Doubtful, Outbound, Outcome, Piece, PrintFile, Traced
 
 if TYPE_CHECKING:
@@ -56,6 +55,12 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """How long one call of `send` may take. What has no outcome by then is unknown."""
     reports: frozenset[EventType] = frozenset()
     """The events that this channel will report after acceptance."""
+    receives: bool = False
+    """Whether people can write back: `parse` or `listen` may give Inbound messages."""
+    listens: bool = False
+    """Whether `listen` is to be kept running: a port, a mailbox, long polling."""
+    reads_mail: bool = False
+    """Whether `parse` understands bounces and complaints that come as mail."""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -74,7 +79,11 @@ class Context(Struct, frozen=True, kw_only=True):
 
 
 class Channel(Protocol):
-    """A way to deliver messages. `send` streams: a crash at 30 of 50 leaves 29 on record."""
+    """A way to deliver messages. `send` streams: a crash at 30 of 50 leaves 29 on record.
+
+    The rest of the contract, which has defaults, is in `Quiet`: brands, weights, replies, listening. A class may have
+    a name of its own in `provider`, where several are of one kind: the table's key `provider` chooses.
+    """
 
     kind: ClassVar[str]
     api: ClassVar[int]
@@ -108,8 +117,12 @@ class Channel(Protocol):
     def verify(self, request: WebhookRequest) -> None:
         """Raise BadSignature unless the call is the provider's. Constant time; no I/O."""
 
-    def parse(self, request: WebhookRequest) -> Iterable[ProviderEvent]:
-        """The events in a verified call. Pure. Raises BadWebhook where it makes no sense."""
+    def parse(self, request: WebhookRequest) -> Iterable[Heard]:
+        """The events and replies in a verified call. Pure. Raises BadWebhook where it makes no sense.
+
+        Where the channel says `reads_mail`, also those in a mail, which is a request of the method `MAIL` whose
+        body is the mail (RFC 5322); it was not verified, and counts by the signed ids in it only.
+        """
         ...
 
 
@@ -133,45 +146,3 @@ class PieceRefused(Exception):
         self.sequence = sequence
         self.code = code
         self.detail = detail
-
-
-class Quiet:
-    """The parts of the contract that many channels have no use for."""
-
-    def __init__(self, config: Any, context: Context) -> None:
-        self.config = config
-        self.context = context
-
-    async def open(self) -> None:
-        return None
-
-    async def close(self) -> None:
-        return None
-
-    async def check(self) -> None:
-        return None
-
-    async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
-        return ()
-
-    def verify(self, request: WebhookRequest) -> None:
-        raise BadSignature
-
-    def parse(self, request: WebhookRequest) -> Iterable[ProviderEvent]:
-        return ()
-
-
-class OneByOne(Quiet):
-    """The simple door: write `send_one`, which returns the provider's id or raises a Failure."""
-
-    async def send_one(self, message: Outbound) -> str | None:
-        raise NotImplementedError
-
-    async def send(self, batch: Sequence[Outbound]) -> AsyncIterator[Outcome]:
-        for message in batch:
-            try:
-                provider_id = await self.send_one(message)
-            except Failure as failure:
-                yield Outcome.failed(message, failure)
-            else:
-                yield Outcome.accepted(message, provider_id)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
 
@@ -11,9 +12,13 @@ class EventType(StrEnum):
     """The events that a channel may report."""
 
     ACCEPTED = "accepted"
+    DELAYED = "delayed"
+    """Not delivered yet; whoever holds the message goes on trying."""
     DELIVERED = "delivered"
     BOUNCED = "bounced"
-    """Not deliverable for good, learnt after acceptance."""
+    """Not delivered, for a reason that lies with the address: gone (`address_gone`), or full or unwell just now."""
+    BLOCKED = "blocked"
+    """Refused because of us: our reputation, our set-up, our content. It says nothing against the address."""
     FAILED = "failed"
     """Given up by the provider, with no fault of the address."""
     COMPLAINED = "complained"
@@ -21,9 +26,15 @@ class EventType(StrEnum):
     CLICKED = "clicked"
     SHOWN = "shown"
     """A push notification was displayed on a device."""
+    CLOSED = "closed"
+    """A push notification was put away without a click."""
     UNSUBSCRIBED = "unsubscribed"
     RETURNED = "returned"
     """Paper that came back."""
+
+
+Visitor = Literal["human", "proxy", "bot", "unknown"]
+"""Who follows a link or loads a picture: a person, a mail program's own servers, a scanner, or nobody can tell."""
 
 
 class ProviderEvent(Struct, frozen=True, kw_only=True):
@@ -31,6 +42,7 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
 
     `event_id` tells repeats apart: the same id is recorded once per channel. `address_gone`
     asks for the address to be suppressed. `at` is None where the provider gives no time.
+    `by` says who opened or clicked, where the provider can tell people from programs.
     """
 
     type: EventType
@@ -41,6 +53,45 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
     code: str | None = None
     detail: str | None = None
     address_gone: bool = False
+    by: Visitor | None = None
+
+
+class Intent(StrEnum):
+    """What somebody who writes back asks for, in one of the words that carriers and law know."""
+
+    STOP = "stop"
+    START = "start"
+    HELP = "help"
+
+
+class Inbound(Struct, frozen=True, kw_only=True):
+    """A message that somebody sent to us.
+
+    `sender` is the normalised address that it came from, of the channel's own kind. `event_id` tells repeats apart.
+    `intent` is set where the provider has understood already; otherwise the gateway reads `text` itself.
+    `in_reply_to` is our id of the message that it answers, where that is known. `answered` says that the provider
+    has replied on our behalf.
+    """
+
+    event_id: str
+    sender: str
+    text: str
+    at: datetime | None = None
+    provider_id: str | None = None
+    in_reply_to: str | None = None
+    intent: Intent | None = None
+    answered: bool = False
+
+
+Heard = ProviderEvent | Inbound
+"""What a channel hears from its provider."""
+
+
+class WebhookAnswer(Struct, frozen=True, kw_only=True):
+    """What a provider wants to hear back, with status 200. Most want nothing: 204."""
+
+    body: str
+    media_type: str = "text/plain"
 
 
 class WebhookRequest(Struct, frozen=True, kw_only=True):

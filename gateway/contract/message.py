@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,6 +61,29 @@ class Outbound(Struct, frozen=True, kw_only=True):
     status_url: str | None = None
     """Where the provider may report on this message; answered by the channel's `verify` and `parse`."""
     coupon: CouponView | None = None
+    brand: str | None = None
+    """The sender profile to write as: one of the channel's `brands`; None for its own."""
+    open_url: str | None = None
+    """A one-pixel picture that tells that the message was looked at; None where nobody may ask."""
+    is_test: bool = False
+    """A trial for the sender's own eyes: on no ledger, its coupon cannot be redeemed."""
+
+
+class Weight(Struct, frozen=True, kw_only=True):
+    """What a message comes to before it is sent.
+
+    `units` is what the provider counts and bills (SMS segments, mails); `encoding` how the text travels where that
+    matters. `cost` is what it would cost, in units of `currency`, where the channel knows its prices. `warnings` are
+    sentences for whoever writes the message.
+    """
+
+    units: int = 1
+    unit: str = "message"
+    encoding: str | None = None
+    bytes: int | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -58,6 +58,8 @@ class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience: Audience
     steps: Annotated[tuple[StepInput, ...], Meta(min_length=1, max_length=20)]
     offer: Key | None = None
+    brand: Key | None = None
+    """The sender profile to write as; each channel of the job must know it."""
     default_locale: Locale = "en"
     start_at: datetime | None = None
     expires_at: datetime | None = None
@@ -108,6 +110,7 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     purpose: str
     steps: tuple[Step, ...]
     offer: str | None
+    brand: str | None = None
     default_locale: str
     start_at: datetime
     expires_at: datetime | None

@@ -12,6 +12,8 @@ from gateway.contract import Secret
 
 _AT: Final = re.compile(r"^(?P<what>.*) - at `\$\.?(?P<path>.*?)`$", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<key>.*)`$", re.DOTALL)
+_OURS: Final = frozenset({"enabled", "provider"})
+"""Keys of every table that the gateway reads itself."""
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<key>.*)`$", re.DOTALL)
 
 
@@ -29,6 +31,14 @@ def is_enabled(kind: str, table: Mapping[str, Any]) -> bool:
     return enabled
 
 
+def provider_named(kind: str, table: Mapping[str, Any]) -> str | None:
+    """The key `provider` of a table, which chooses among several of its kind. Raises ConfigFault."""
+    name = table.get("provider")
+    if name is not None and not isinstance(name, str):
+        raise ConfigFault(f"[channels.{kind}] provider: Expected `str`, got `{type(name).__name__}`")
+    return name
+
+
 def decode(kind: str, table: Mapping[str, Any], config_type: type[msgspec.Struct]) -> msgspec.Struct:
     """The table as the channel's config, strictly: no key too many, no number in quotes.
 
@@ -36,7 +46,7 @@ def decode(kind: str, table: Mapping[str, Any], config_type: type[msgspec.Struct
     the secrets of the table are dots.
     """
     seen: list[str] = []
-    plain = {key: value for key, value in table.items() if key != "enabled"}
+    plain = {key: value for key, value in table.items() if key not in _OURS}
     try:
         return msgspec.convert(plain, config_type, strict=True, dec_hook=lambda type_, told: _decode(type_, told, seen))
     except msgspec.ValidationError as error:
@@ -46,7 +56,7 @@ def decode(kind: str, table: Mapping[str, Any], config_type: type[msgspec.Struct
 def secrets(table: Mapping[str, Any], config_type: type[msgspec.Struct]) -> list[str]:
     """The values of a table that its config type holds as Secret."""
     seen: list[str] = []
-    plain = {key: value for key, value in table.items() if key != "enabled"}
+    plain = {key: value for key, value in table.items() if key not in _OURS}
     msgspec.convert(plain, config_type, strict=True, dec_hook=lambda type_, told: _decode(type_, told, seen))
     return seen
 

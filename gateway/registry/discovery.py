@@ -26,7 +26,7 @@ BUILT_IN: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 ENTRY_POINTS: Final = "risveglio.channels"
-"""The group in which installed packages offer channels; an entry point's name is the kind."""
+"""The group in which installed packages offer channels; an entry point is named as in the catalogue."""
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -39,10 +39,18 @@ class Provider(Struct, frozen=True, kw_only=True):
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):
-    """All channels that could be used, and by source what is wrong with those that could not."""
+    """All channels that could be used, and by source what is wrong with those that could not.
+
+    Providers are named by their kind, such as `sms`; those with a name of their own (the class attribute
+    `provider`) by both: `sms.http`.
+    """
 
     providers: Mapping[str, Provider]
     faults: Mapping[str, str]
+
+    def of_kind(self, kind: str) -> list[str]:
+        """The names of all that could serve as this kind."""
+        return sorted(name for name, provider in self.providers.items() if provider.kind == kind)
 
 
 def discover(
@@ -62,7 +70,7 @@ def discover(
         if wanted is None or kind in wanted:
             search.try_target(kind, target)
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        if wanted is not None and point.name in wanted:
+        if wanted is not None and point.name.partition(".")[0] in wanted:
             search.try_entry_point(point)
     for drop_in in dropins.present(plugins):
         search.try_drop_in(drop_in, reserved=built_in)
@@ -111,13 +119,19 @@ class _Search:
             self._refuse(source, f"{getattr(channel, '__name__', channel)!s}: " + "; ".join(wrong))
             return
         kind: str = channel.kind  # type: ignore[attr-defined]  # examined above
-        if named is not None and kind != named:
-            self._refuse(source, f"it is announced as `{named}` but its kind is `{kind}`")
-        elif kind in self.providers or kind in reserved:
-            first = self.providers[kind].source if kind in self.providers else f"built-in {kind}"
-            self._refuse(source, f"the kind `{kind}` is already provided by {first}; rename one of them")
+        own = getattr(channel, "provider", None)
+        name = kind if own is None else f"{kind}.{own}"
+        if named is not None and named != name:
+            self._refuse(source, f"it is announced as `{named}` but it is `{name}`")
+        elif name in self.providers or name in reserved:
+            first = self.providers[name].source if name in self.providers else f"built-in {name}"
+            self._refuse(
+                source,
+                f"`{name}` is already provided by {first}; rename one of them, or tell them apart by a class "
+                "attribute `provider`",
+            )
         else:
-            self.providers[kind] = Provider(kind=kind, channel=channel, source=source, version=version)
+            self.providers[name] = Provider(kind=kind, channel=channel, source=source, version=version)
 
     def _refuse(self, source: str, reason: str) -> None:
         self.faults[source] = f"{self.faults[source]}; {reason}" if source in self.faults else reason

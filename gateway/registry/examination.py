@@ -28,6 +28,9 @@ def _identity(candidate: type) -> Iterator[str]:
     kind = getattr(candidate, "kind", None)
     if not isinstance(kind, str) or not KIND.fullmatch(kind):
         yield f"`kind` must be 1 to 32 of a-z, 0-9 and -, beginning with a letter, got {kind!r}"
+    name = getattr(candidate, "provider", None)
+    if name is not None and not (isinstance(name, str) and KIND.fullmatch(name)):
+        yield f"`provider` must be 1 to 32 of a-z, 0-9 and -, beginning with a letter, got {name!r}"
     api = getattr(candidate, "api", None)
     if type(api) is not int:
         yield f"`api` must be the number of the contract it was written for, got {api!r}"
@@ -81,8 +84,15 @@ def _methods(candidate: type) -> Iterator[str]:
     for name in ("open", "close", "check"):
         if not inspect.iscoroutinefunction(getattr(candidate, name, None)):
             yield f"`{name}` must be an `async def` method"
-    if _reconciles(candidate) and not inspect.iscoroutinefunction(getattr(candidate, "look_up", None)):
+    for name in ("prepare", "answer", "listen"):
+        if hasattr(candidate, name) and not inspect.iscoroutinefunction(getattr(candidate, name)):
+            yield f"`{name}` must be an `async def` method"
+    if _says(candidate, "listens") and not hasattr(candidate, "listen"):
+        yield "a channel that listens needs `listen`, an `async def` method"
+    if _says(candidate, "reconciles") and not inspect.iscoroutinefunction(getattr(candidate, "look_up", None)):
         yield "a channel that reconciles needs `look_up`, an `async def` method"
+    if inspect.iscoroutinefunction(getattr(candidate, "weigh", None)):
+        yield _why_not_coroutine("weigh")
     for name in ("send", "verify", "parse"):
         method = getattr(candidate, name, None)
         if not callable(method):
@@ -95,9 +105,9 @@ def _methods(candidate: type) -> Iterator[str]:
         yield "it must be built from (config, context)"
 
 
-def _reconciles(candidate: type) -> bool:
+def _says(candidate: type, capability: str) -> bool:
     told = getattr(candidate, "capabilities", None)
-    return isinstance(told, Capabilities) and told.reconciles
+    return isinstance(told, Capabilities) and getattr(told, capability) is True
 
 
 def _why_not_coroutine(name: str) -> str:

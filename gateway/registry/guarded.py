@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +16,20 @@ from gateway.contract import (
     ChannelMisconfigured,
     Doubtful,
     Failure,
+    Hear,
+    Heard,
     Outbound,
     Outcome,
+    PermanentFailure,
     Piece,
     PieceRefused,
     PrintFile,
     ProviderEvent,
     RateLimited,
     TransientFailure,
+    WebhookAnswer,
     WebhookRequest,
+    Weight,
 )
 from gateway.registry import reports, wording
 from gateway.registry.patience import GRACE_S, within
@@ -34,6 +39,13 @@ STUCK_CALLS: Final = 8
 """So many calls that would not end, and the channel is not called again before a restart."""
 
 EVENTS_PER_CALL: Final = 10_000
+
+HOOK_S: Final = 10.0
+"""So long may a channel take to fetch or to answer what a provider's call asks for: providers wait for 10 to 15 s."""
+
+
+class _Stumbled(Exception):
+    """A channel raised what it must not; it is in the log."""
 
 
 class Guarded:
@@ -111,6 +123,52 @@ class Guarded:
             self._report("look_up", error)
             return {}
 
+    @property
+    def brands(self) -> frozenset[str]:
+        """The sender profiles that the channel knows besides its own."""
+        return frozenset(getattr(self._channel, "brands", ()))
+
+    @property
+    def published(self) -> Mapping[str, str]:
+        """What anybody may know of the channel."""
+        return dict(getattr(self._channel, "published", {}))
+
+    def weigh(self, message: Outbound) -> Weight:
+        """What a message comes to. Raises PermanentFailure where it could never be taken as it is."""
+        weigh = getattr(self._channel, "weigh", None)
+        try:
+            return Weight() if weigh is None else reports.weight(weigh(message))
+        except PermanentFailure as failure:
+            raise wording.plain(failure, (message,)) from None
+        except BaseException as error:
+            self._report("weigh", error)
+            return Weight()
+
+    async def listen(self, hear: Hear) -> None:
+        """The channel's own `listen`, until cancelled. Raises a Failure, for the caller to start it again."""
+        await self.open()
+
+        async def fit(told: Sequence[Heard]) -> None:
+            await hear([reports.fit(each) for each in told])
+
+        await self._translated("listen", lambda: self._channel.listen(fit))
+
+    async def prepare(self, request: WebhookRequest) -> None:
+        """Lets the channel fetch what `verify` needs. Raises BadSignature; a channel that stumbles refuses the call."""
+        if prepare := getattr(self._channel, "prepare", None):
+            try:
+                await within(HOOK_S, self._tamed("prepare", lambda: prepare(request)), grace_s=self._grace_s)
+            except (_Stumbled, TimeoutError):
+                raise BadSignature from None
+
+    async def answer(self, request: WebhookRequest) -> WebhookAnswer | None:
+        """What a verified call wants to hear. Nothing where the channel stumbles: its events are on record."""
+        if answer := getattr(self._channel, "answer", None):
+            with contextlib.suppress(_Stumbled, TimeoutError):
+                told = await within(HOOK_S, self._tamed("answer", lambda: answer(request)), grace_s=self._grace_s)
+                return told if isinstance(told, WebhookAnswer) else None
+        return None
+
     def verify(self, request: WebhookRequest) -> None:
         """Raises BadSignature unless the channel accepts the call. A channel that stumbles refuses it."""
         try:
@@ -127,18 +185,19 @@ class Guarded:
             self._log.error("channel.adapter_bug", at="verify must raise or return nothing")
             raise BadSignature
 
-    def parse(self, request: WebhookRequest) -> list[ProviderEvent]:
-        """The events in a verified call, each of them fit to be stored. Raises BadWebhook."""
+    def parse(self, request: WebhookRequest) -> list[Heard]:
+        """What a verified call tells, each of it fit to be stored. Raises BadWebhook."""
         try:
-            events = self._listed(self._channel.parse(request))
+            heard = self._listed(self._channel.parse(request))
         except BadWebhook as refused:
             raise BadWebhook(wording.line(str(refused), wording.DETAIL_CHARS)) from None
         except BaseException as error:
             self._report("parse", error)
             raise BadWebhook("the channel cannot read this call") from None
-        for kind in {event.type for event in events} - self.capabilities.reports:
+        told = {each.type for each in heard if isinstance(each, ProviderEvent)}
+        for kind in told - self.capabilities.reports:
             self._log.warning("channel.undeclared_event", type=kind.value)
-        return events
+        return heard
 
     async def export(self, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
         """Run a batched channel's export in a thread. Raises PieceRefused or ChannelMisconfigured.
@@ -178,6 +237,16 @@ class Guarded:
             self._report(name, error)
             raise ChannelMisconfigured("adapter-bug", wording.where(error)) from None
 
+    async def _tamed(self, name: str, method: Any) -> Any:
+        """Runs in a task of its own, which no SystemExit of a channel may leave."""
+        try:
+            return await method()
+        except (BadSignature, asyncio.CancelledError):
+            raise
+        except BaseException as error:
+            self._report(name, error)
+            raise _Stumbled from None
+
     def _refuse_when_stuck(self) -> None:
         if len(self._stuck) >= STUCK_CALLS:
             raise ChannelMisconfigured(
@@ -189,15 +258,15 @@ class Guarded:
             self._stuck.add(task)
             task.add_done_callback(self._stuck.discard)
 
-    def _listed(self, told: Any) -> list[ProviderEvent]:
+    def _listed(self, told: Any) -> list[Heard]:
         if inspect.iscoroutine(told):
             told.close()
-        events: list[ProviderEvent] = []
-        for event in told:
-            if len(events) == EVENTS_PER_CALL:
+        heard: list[Heard] = []
+        for each in told:
+            if len(heard) == EVENTS_PER_CALL:
                 raise BadWebhook(f"more than {EVENTS_PER_CALL} events in one call")
-            events.append(reports.fit(event))
-        return events
+            heard.append(reports.fit(each))
+        return heard
 
     def _report(self, name: str, error: BaseException) -> None:
         self._log.error("channel.adapter_bug", method=name, at=wording.where(error))

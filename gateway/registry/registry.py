@@ -20,13 +20,18 @@ from gateway.registry.guarded import Guarded
 
 
 class Installed(Struct, frozen=True, kw_only=True):
-    """A channel that is configured and can be called. `source` says where its code came from."""
+    """A channel that is configured and can be called. `source` says where its code came from.
+
+    `brands` are the sender profiles that it knows, `published` is what anybody may know of it.
+    """
 
     kind: str
     capabilities: Capabilities
     source: str
     version: str
     channel: Guarded
+    brands: frozenset[str] = frozenset()
+    published: Mapping[str, str] = {}
 
 
 class Registry(Struct, frozen=True, kw_only=True):
@@ -91,7 +96,7 @@ def configure(
     for kind, table in tables.items():
         try:
             if configuration.is_enabled(kind, table):
-                provider = _provider(kind, catalogue)
+                provider = _provider(kind, configuration.provider_named(kind, table), catalogue)
                 ready[kind] = _install(provider, table, loan, http)
         except ConfigFault as fault:
             broken[kind] = f"{where}: {fault}"
@@ -103,9 +108,16 @@ def _may_be_enabled(table: Any) -> bool:
     return isinstance(table, Mapping) and table.get("enabled") is not False
 
 
-def _provider(kind: str, catalogue: Catalogue) -> Provider:
-    if kind in catalogue.providers:
-        return catalogue.providers[kind]
+def _provider(kind: str, own: str | None, catalogue: Catalogue) -> Provider:
+    """The one that the table chooses; without a choice the one named as the kind, or the only one there is."""
+    names = catalogue.of_kind(kind)
+    name = names[0] if own is None and len(names) == 1 else kind if own is None else f"{kind}.{own}"
+    if name in names:
+        return catalogue.providers[name]
+    if names:
+        choices = ", ".join(each.partition(".")[2] for each in names if "." in each) or "none by name"
+        asked = f"no provider `{own}`" if own else "no provider chosen"
+        raise ConfigFault(f'[channels.{kind}] {asked}; set provider = "..." to one of: {choices}')
     known = ", ".join(sorted(catalogue.providers)) or "none"
     wrong = "; ".join(f"{source}: {fault}" for source, fault in catalogue.faults.items())
     unusable = f"; found but unusable: {wrong}" if wrong else ""
@@ -115,12 +127,15 @@ def _provider(kind: str, catalogue: Catalogue) -> Provider:
 def _install(provider: Provider, table: Mapping[str, Any], loan: Loan, http: aiohttp.ClientSession) -> Installed:
     channel = _build(provider, table, loan, http)
     loan.log.info("channel.installed", channel=provider.kind, source=provider.source, version=provider.version)
+    guarded = Guarded(channel, loan.log.bind(channel=provider.kind))
     return Installed(
         kind=provider.kind,
-        capabilities=channel.capabilities,
+        capabilities=guarded.capabilities,
+        brands=guarded.brands,
+        published=guarded.published,
         source=provider.source,
         version=provider.version,
-        channel=Guarded(channel, loan.log.bind(channel=provider.kind)),
+        channel=guarded,
     )
 
 

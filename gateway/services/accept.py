@@ -87,6 +87,9 @@ def _step_problems(installation: Installation, request: JobInput, number: int, s
         if channel not in installation.channels:
             known = ", ".join(sorted(installation.channels)) or "none"
             yield Problem(pointer=f"{here}/channels/{place}", detail=f"no channel {channel} is ready; there is {known}")
+        elif request.brand is not None and request.brand not in installation.brands.get(channel, ()):
+            known = ", ".join(sorted(installation.brands.get(channel, ()))) or "none"
+            yield Problem(pointer="/brand", detail=f"channel {channel} has no brand {request.brand}; it has {known}")
         if channel not in step.content:
             yield Problem(pointer=f"{here}/content", detail=f"has nothing for the channel {channel}")
     if len(set(step.channels)) < len(step.channels):
@@ -210,6 +213,7 @@ def _freeze(
             _step(installation, step, checked) for step, checked in zip(request.steps, examined.checked, strict=True)
         ),
         offer=request.offer,
+        brand=request.brand,
         default_locale=request.default_locale,
         start_at=request.start_at or now,
         expires_at=request.expires_at,

@@ -35,6 +35,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     """Internal id and address; empty where all have gone since the decision."""
     job_public_id: str
     purpose: str
+    brand: str | None
     urgent: bool
     expires_at: datetime | None
     coupon: CouponView | None
@@ -130,6 +131,7 @@ def _draft(
         addresses=addresses,
         job_public_id=job.public_id,
         purpose=job.spec.purpose,
+        brand=job.spec.brand,
         urgent=purpose.urgent,
         expires_at=expires_at,
         coupon=coupon,
@@ -166,6 +168,7 @@ def outbounds(
             unsubscribe_url=draft.unsubscribe_url,
             status_url=f"{installation.public_url}/hooks/{channel}/{message_id}",
             coupon=draft.coupon,
+            brand=draft.brand,
         )
         for address_id, address in draft.addresses
         for message_id in [message_token(installation, draft.key, address_id)]

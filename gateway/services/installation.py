@@ -15,5 +15,7 @@ class Installation(Struct, frozen=True, kw_only=True):
     policies: Policies
     keys: KeyRing
     channels: Mapping[str, Capabilities]
+    brands: Mapping[str, frozenset[str]] = {}
+    """By channel, the sender profiles that it knows besides its own."""
     public_url: str
     """Base of every link, without a slash at the end."""

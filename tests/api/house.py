@@ -23,6 +23,7 @@ from gateway.contract import (
     Outcome,
     Part,
     ProviderEvent,
+    WebhookAnswer,
     WebhookRequest,
 )
 from gateway.domain.consent import ConsentRow
@@ -65,7 +66,13 @@ class Post(OneByOne):
         if not hmac.compare_digest(wanted, request.headers.get("x-signature", "")):
             raise BadSignature
 
+    async def answer(self, request: WebhookRequest) -> WebhookAnswer | None:
+        challenge = dict(request.query).get("challenge")
+        return None if challenge is None else WebhookAnswer(body=challenge)
+
     def parse(self, request: WebhookRequest) -> list[ProviderEvent]:
+        if request.method == "GET":
+            return []
         try:
             told = msgspec.json.decode(request.body, type=dict[str, str])
         except msgspec.DecodeError:

@@ -106,3 +106,12 @@ async def test_a_call_beyond_a_megabyte_is_too_large(small_house: House) -> None
     headers = {"X-Signature": signature(f"{PUBLIC_URL}/hooks/email", body)}
     async with small_house.client() as provider:
         assert (await provider.post("/hooks/email", content=body, headers=headers)).status_code == 413
+
+
+async def test_a_provider_that_asks_whether_the_address_is_ours_gets_its_answer(small_house: House) -> None:
+    target = "/hooks/email?challenge=1158201444"
+    headers = {"X-Signature": signature(f"{PUBLIC_URL}{target}", b"")}
+    async with small_house.client() as provider:
+        answer = await provider.get(target, headers=headers)
+        assert (answer.status_code, answer.text) == (200, "1158201444")
+        assert (await provider.get(target)).status_code == 403

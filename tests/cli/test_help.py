@@ -64,7 +64,7 @@ def test_the_program_alone_shows_all_commands_by_what_they_are_for() -> None:
     told = CliRunner().invoke(main, [], terminal_width=80).output
     listed = [line.split()[0] for line in told.partition("Set up and run:")[2].splitlines() if line.startswith("  ")]
     assert listed == [name for name, _ in subcommands(main)]
-    assert len(listed) == len(set(listed)) == 23
+    assert len(listed) == len(set(listed)) == len(list(subcommands(main)))
     assert "..." not in told.partition("Set up and run:")[2]
     assert "risveglio key create shop --scope admin" in told
 

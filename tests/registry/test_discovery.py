@@ -197,3 +197,17 @@ def test_every_built_in_channel_passes_the_examination(kind: str) -> None:
     catalogue = discover(None, wanted=[kind])
     assert catalogue.faults == {}
     assert set(catalogue.providers) == {kind}
+
+
+def test_a_second_provider_of_a_kind_goes_by_a_name_of_its_own(plugins: Path) -> None:
+    (plugins / "a.py").write_text(channel("pigeon"))
+    (plugins / "b.py").write_text(channel("pigeon", "Channel.provider = 'express'\n"))
+    catalogue = found(plugins)
+    assert set(catalogue.providers) == {"pigeon", "pigeon.express"}
+    assert catalogue.of_kind("pigeon") == ["pigeon", "pigeon.express"]
+    assert catalogue.faults == {}
+
+
+def test_a_name_that_is_no_name_is_refused(plugins: Path) -> None:
+    (plugins / "b.py").write_text(channel("pigeon", "Channel.provider = 'Express Mail'\n"))
+    assert "`provider` must be" in found(plugins).faults["plugins/b.py"]

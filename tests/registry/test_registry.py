@@ -161,3 +161,18 @@ def test_a_registry_cannot_be_changed() -> None:
 
 def test_the_recorder_is_a_true_structlog_logger(recorder: Recorder) -> None:
     assert isinstance(recorder.log.bind(), structlog.BoundLogger)
+
+
+async def test_the_table_chooses_among_several_providers_of_a_kind(plugins: Path, loan: Loan) -> None:
+    (plugins / "express.py").write_text((plugins / "raven.py").read_text() + "    provider = 'express'\n")
+    async with open_registry({"raven": {}}, plugins, loan) as registry:
+        assert registry.ready["raven"].source == "plugins/raven.py"
+    async with open_registry({"raven": {"provider": "express"}}, plugins, loan) as registry:
+        assert registry.ready["raven"].source == "plugins/express.py"
+
+
+async def test_a_provider_that_is_not_there_is_told_with_those_that_are(plugins: Path, loan: Loan) -> None:
+    (plugins / "express.py").write_text((plugins / "raven.py").read_text() + "    provider = 'express'\n")
+    async with open_registry({"raven": {"provider": "exprss"}}, plugins, loan) as registry:
+        told = registry.broken["raven"]
+    assert '[channels.raven] no provider `exprss`; set provider = "..." to one of: express' in told

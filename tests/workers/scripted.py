@@ -23,7 +23,9 @@ from gateway.contract import (
     Capabilities,
     ChannelMisconfigured,
     Doubtful,
+    EventType,
     Failure,
+    Hear,
     Outbound,
     Outcome,
     OutcomeUnknown,
@@ -32,6 +34,7 @@ from gateway.contract import (
     Piece,
     PieceRefused,
     PrintFile,
+    ProviderEvent,
     Quiet,
     RateLimited,
     RecipientGone,
@@ -104,8 +107,23 @@ class Scripted(Quiet):
 
 
 class Letter(Scripted):
+    """Hears that what the file `heard` names was delivered, a provider's id a line. Deaf while `deaf` is there."""
+
     kind = "letter"
-    capabilities = Capabilities(address_kind="external_id", parts=TEXT, window=5)
+    capabilities = Capabilities(
+        address_kind="external_id", parts=TEXT, window=5, listens=True, reports=frozenset({EventType.DELIVERED})
+    )
+
+    async def listen(self, hear: Hear) -> None:
+        self._note("listens", "")
+        while not (self.context.files / "deaf").exists():
+            heard = self.context.files / "heard"
+            if heard.exists():
+                ids = heard.read_text().split()
+                await hear([ProviderEvent(type=EventType.DELIVERED, event_id=id, provider_id=id) for id in ids])
+                heard.unlink()
+            await asyncio.sleep(0.01)
+        raise TransientFailure("no-connection", "the ear is lost")
 
 
 class Parcel(Scripted):
