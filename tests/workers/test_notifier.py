@@ -2,16 +2,13 @@
 
 import asyncio
 import contextlib
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-import msgspec
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
@@ -22,6 +19,7 @@ from gateway.services.endpoints import Endpoint, Issued, Message
 from gateway.services.keys import Caller
 from gateway.storage import tables
 from gateway.workers.notifier import Notifier, open_notifier
+from tests import npm
 from tests.builders import World
 from tests.workers.receiver import Gate, receiving, saying
 
@@ -110,27 +108,13 @@ async def test_the_verifier_of_the_standard_in_javascript_agrees(small_world: Wo
         {"secret": issued.secret, "headers": headers | {"webhook-id": "msg_other"}, "body": text},
         {"secret": issued.secret, "headers": old, "body": text},
     ]
-    said = subprocess.run(  # noqa: ASYNC221 - nothing else is under way
-        ["node", "verify.js"], cwd=verifier, input=msgspec.json.encode(asked), capture_output=True, check=True
-    )
-    assert msgspec.json.decode(said.stdout) == [True, True, False, False, False, False]
+    assert npm.asked(verifier, _VERIFY, asked) == [True, True, False, False, False, False]
 
 
 @pytest.fixture(scope="session")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `node verify.js` judges deliveries. Skipped where there is no node, no npm or no registry."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("needs node and npm")
-    folder = tmp_path_factory.mktemp("verifier")
-    fetched = subprocess.run(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "standardwebhooks@1.1.1"],
-        cwd=folder,
-        capture_output=True,
-    )
-    if fetched.returncode:
-        pytest.skip("needs the package standardwebhooks of npm, which cannot be fetched")
-    (folder / "verify.js").write_text(_VERIFY)
-    return folder
+    """Where `standardwebhooks` judges deliveries."""
+    return npm.installed(tmp_path_factory.mktemp("verifier"), "standardwebhooks@1.1.1")
 
 
 _VERIFY = """
