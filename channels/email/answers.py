@@ -13,10 +13,12 @@ from gateway.contract import (
     TransientFailure,
 )
 
-Stage = Literal["connection", "EHLO", "STARTTLS", "AUTH", "NOOP", "MAIL", "RCPT", "DATA", "content"]
+Stage = Literal["connection", "EHLO", "STARTTLS", "AUTH", "NOOP", "RSET", "MAIL", "RCPT", "DATA", "content"]
 """What a reply answers. `content` is the mail itself, up to its final dot."""
 
 _TRANSACTION: Final = frozenset({"MAIL", "RCPT", "DATA", "content"})
+_TOLD_TO_WHOM: Final = frozenset({"RCPT", "DATA", "content"})
+"""From here on the server knows the destination, and may speak for it."""
 
 _PAUSE_S: Final = 300.0
 """Servers do not name one. The large mailbox providers ask for minutes, not seconds."""
@@ -38,6 +40,8 @@ _UNKNOWN_USER: Final = re.compile(
 _RATE: Final = re.compile(
     r"\b(rate|throttl\w+|too (many|much|fast|frequent\w*)|slow down|(sending|hourly|daily) limit)\b"
 )
+_OF_CONNECTION: Final = re.compile(r"\b(on|per|in) (this|the same|one|a single) (connection|session)\b")
+"""Another connection is all that it takes."""
 _GREYLIST: Final = re.compile(r"gr[ae]y-?list")
 _NO_RELAY: Final = re.compile(
     r"\b(relay(ing)? (access )?(is )?(denied|not (permitted|allowed)|prohibited)"
@@ -80,17 +84,22 @@ def failure(stage: Stage, code: int, text: str) -> Failure:
     said = f"{code // 100}.{subject}" if subject else f"smtp-{code}"
     told = _told(stage, code, subject)
     words = _without_addresses(text)
-    if code == 421:
+    if code == 421 and not (stage in _TOLD_TO_WHOM and _is_rate(stage, subject, words)):
         return TransientFailure(said, told)
     if _is_set_up(stage, code, subject, words):
         return ChannelMisconfigured(said, told)
     if 400 <= code < 500:
-        return RateLimited(_PAUSE_S, said, told) if _is_rate(stage, subject, words) else TransientFailure(said, told)
+        return _too_much(stage, said, told) if _is_rate(stage, subject, words) else TransientFailure(said, told)
     if 500 <= code < 600:
         return _refusal(stage, code, subject, words)(said, told)
     if stage == "content":
         return OutcomeUnknown(said, told)
     return TransientFailure(said, told)
+
+
+def _too_much(stage: Stage, said: str, told: str) -> RateLimited:
+    """Before it knows the destination, a server can only mean us."""
+    return RateLimited(_PAUSE_S, said, told, scope="message" if stage in _TOLD_TO_WHOM else "channel")
 
 
 def _enhanced(code: int, text: str) -> str | None:
@@ -129,7 +138,7 @@ def _is_set_up(stage: Stage, code: int, subject: str | None, words: str) -> bool
 
 
 def _is_rate(stage: Stage, subject: str | None, words: str) -> bool:
-    if stage not in _TRANSACTION or _GREYLIST.search(words):
+    if stage not in _TRANSACTION or _GREYLIST.search(words) or _OF_CONNECTION.search(words):
         return False
     if subject is not None and subject.startswith("2."):
         return False  # that one mailbox gets too much; nobody else's mail should wait for it

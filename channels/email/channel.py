@@ -1,37 +1,46 @@
-"""The e-mail channel: mails over a few kept connections at once, outcomes as they come."""
+"""The e-mail channel: mails over a few kept connections to one relay or several, outcomes as they come."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import ClassVar, Final
 
 from msgspec import Struct
 
 from channels.email.config import EmailConfig
-from channels.email.connection import Connection, Stale
+from channels.email.domains import Domains
+from channels.email.inbound.hearing import bounce_domains, reader_of
+from channels.email.inbound.listening import Listening
 from channels.email.mail import Composer, Mail
-from channels.email.opening import opened, tls_context
-from channels.email.pool import Pool
+from channels.email.relays import Relays, relays_of
+from channels.email.reports.providers import Providers
+from channels.email.reports.sns import AMAZON
+from channels.email.signing_keys import dns_record
+from channels.email.weight import weigh
 from channels.email.window import Window
 from gateway.contract import (
     API,
     Capabilities,
     Context,
-    Failure,
+    EventType,
+    Hear,
+    Heard,
     Outbound,
     Outcome,
     Part,
     PermanentFailure,
     Quiet,
     TransientFailure,
+    WebhookAnswer,
+    WebhookRequest,
+    Weight,
 )
 
 _MARGIN_S: Final = 1.0
 
 
 class EmailChannel(Quiet):
-    """Sends through one SMTP server. Accepted means that the server has taken the mail over.
+    """Sends through SMTP relays. Accepted means that one of them has taken the mail over.
 
     SMTP has no idempotency key: a mail whose answer was lost is unknown and never repeated here.
     """
@@ -50,7 +59,26 @@ class EmailChannel(Quiet):
         idempotent=False,
         window=50,
         timeout_s=60.0,
+        reports=frozenset(
+            {
+                EventType.ACCEPTED,
+                EventType.DELAYED,
+                EventType.DELIVERED,
+                EventType.BOUNCED,
+                EventType.BLOCKED,
+                EventType.FAILED,
+                EventType.COMPLAINED,
+                EventType.OPENED,
+                EventType.CLICKED,
+                EventType.UNSUBSCRIBED,
+            }
+        ),
+        receives=True,
+        listens=True,
+        reads_mail=True,
     )
+    sns_origin: ClassVar[str] = AMAZON
+    """A pattern of where Amazon SNS lives, from where certificates are fetched."""
 
     config: EmailConfig
     context: Context
@@ -58,62 +86,82 @@ class EmailChannel(Quiet):
     def __init__(self, config: EmailConfig, context: Context) -> None:
         super().__init__(config, context)
         self._composer = Composer(config)
-        self._tls: ssl.SSLContext | None = None
-        self._pool: Pool | None = None
+        self._domains = Domains(config.domains)
+        self._reader = reader_of(config)
+        self._providers = Providers(config, context, self.sns_origin)
+        self._relays: Relays | None = None
+
+    @property
+    def brands(self) -> frozenset[str]:
+        return frozenset(self.config.brands)
+
+    @property
+    def published(self) -> Mapping[str, str]:
+        """The DNS records of the keys that sign, by their names."""
+        return dict(dns_record(key.domain, key.selector, key.private()) for key in self.config.dkim)
+
+    def weigh(self, message: Outbound) -> Weight:
+        return weigh(message, self._composer.mail(message, self.context.now()), inlines_css=self.config.inline_css)
 
     async def open(self) -> None:
-        self._tls = await asyncio.to_thread(tls_context, self.config)
-        self._pool = Pool(self._connect, size=self.config.connections, idle_s=self.config.idle_s)
+        relays = await asyncio.to_thread(relays_of, self.config.servers, self.config.own.sender.domain)
+        self._relays = Relays(relays, self._composer.check_sender, self.context.log)
 
     async def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
+        relays, self._relays = self._relays, None
+        if relays is not None:
+            await relays.close()
 
     async def check(self) -> None:
-        connection = await self._connect()
-        try:
-            await connection.check(self._composer.check_sender)
-        finally:
-            await connection.quit()
+        await self._opened().check()
 
     async def send(self, batch: Sequence[Outbound]) -> AsyncGenerator[Outcome, None]:
-        start_by_s = self._start_by_s()
-        window = Window(batch, lambda message: self._outcome(message, start_by_s), lanes=self.config.connections)
+        relays = self._opened()
+        relays.look_after()
+        end_by_s = asyncio.get_running_loop().time() + self.capabilities.timeout_s - _MARGIN_S
+        window = Window(
+            batch,
+            self._mail,
+            relays,
+            self._domains,
+            # A mail that could not end within the window is not begun.
+            begin_by_s=end_by_s - max(relay.timeout_s for relay in self.config.servers),
+            end_by_s=end_by_s,
+            is_slow=self._composer.is_slow,
+        )
         async with aclosing(window.outcomes()) as outcomes:
             async for outcome in outcomes:
                 yield outcome
 
-    def _start_by_s(self) -> float:
-        """The last moment, in loop time, at which a mail can be begun and still end within the window."""
-        return asyncio.get_running_loop().time() + self.capabilities.timeout_s - self.config.timeout_s - _MARGIN_S
+    async def prepare(self, request: WebhookRequest) -> None:
+        await self._providers.of(request).prepare(request)
 
-    async def _outcome(self, message: Outbound, start_by_s: float) -> Outcome:
-        try:
-            mail = self._mail(message)
-            await self._hand_over(mail, start_by_s)
-        except Failure as failure:
-            return Outcome.failed(message, failure)
-        return Outcome.accepted(message, mail.message_id)
+    def verify(self, request: WebhookRequest) -> None:
+        self._providers.of(request).verify(request)
+
+    def parse(self, request: WebhookRequest) -> Iterable[Heard]:
+        if request.method == "MAIL":
+            return self._reader.read(request.body)
+        return self._providers.parse(request)
+
+    async def answer(self, request: WebhookRequest) -> WebhookAnswer | None:
+        return await self._providers.of(request).answer(request)
+
+    async def listen(self, hear: Hear) -> None:
+        if self.config.inbound is None:
+            # Nothing to hear is no reason to be started again and again.
+            await asyncio.get_running_loop().create_future()
+            return
+        domains = bounce_domains(self.config)
+        await Listening(self.config.inbound, domains, self._reader, hear, self.context.log).run()
+
+    def _opened(self) -> Relays:
+        if self._relays is None:
+            raise TransientFailure("closed", "the channel is not open")
+        return self._relays
 
     def _mail(self, message: Outbound) -> Mail:
         now = self.context.now()
         if message.expires_at is not None and message.expires_at <= now:
             raise PermanentFailure("expired", "it is too late to send this message")
         return self._composer.mail(message, now)
-
-    async def _hand_over(self, mail: Mail, start_by_s: float) -> None:
-        if self._pool is None:
-            raise TransientFailure("closed", "the channel is not open")
-        while True:
-            async with self._pool.connection(start_by_s) as connection:
-                try:
-                    return await connection.deliver(mail)
-                except Stale:
-                    continue
-
-    async def _connect(self) -> Connection:
-        if self._tls is None:
-            raise TransientFailure("closed", "the channel is not open")
-        client = await opened(self.config, self._tls)
-        return Connection(client, timeout_s=self.config.timeout_s, mails=self.config.mails_per_connection)

@@ -62,15 +62,15 @@ def exact(name: str, value: str) -> bytes:
     return line
 
 
-def https_link(name: str, url: str) -> bytes:
-    """A header that holds one URL in angle brackets, such as List-Unsubscribe (RFC 2369).
+def https_link(name: str, url: str, mailto: str | None = None) -> bytes:
+    """A header that holds one URL in angle brackets, such as List-Unsubscribe (RFC 2369); `mailto` is another way.
 
     https, as RFC 8058 has it; http to this machine alone is taken, too.
     """
     refuse_unfit(name, url)
     if not _HTTPS.fullmatch(url):
         raise Unfit(f"{name}: not an https URL, or one with characters that must be percent-encoded")
-    return exact(name, f"<{url}>")
+    return exact(name, f"<{url}>" if mailto is None else f"<{url}>, <mailto:{mailto}>")
 
 
 def _is_plain(value: str) -> bool:

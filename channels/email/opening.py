@@ -15,13 +15,13 @@ from aiosmtplib import (
 
 from channels.email import answers
 from channels.email.answers import Stage
-from channels.email.config import EmailConfig
+from channels.email.routing import RelayConfig
 from gateway.contract import ChannelMisconfigured, Failure, TransientFailure
 
 _MECHANISM_UNKNOWN: Final = 504
 
 
-def tls_context(config: EmailConfig) -> ssl.SSLContext:
+def tls_context(config: RelayConfig) -> ssl.SSLContext:
     """How the server's certificate is judged. Reads files. Raises ChannelMisconfigured."""
     try:
         context = ssl.create_default_context(cafile=None if config.ca_file is None else str(config.ca_file))
@@ -33,12 +33,12 @@ def tls_context(config: EmailConfig) -> ssl.SSLContext:
     return context
 
 
-async def opened(config: EmailConfig, context: ssl.SSLContext) -> SMTP:
-    """A client that may begin a transaction. Raises ChannelMisconfigured or TransientFailure."""
+async def opened(config: RelayConfig, ehlo_name: str, context: ssl.SSLContext) -> SMTP:
+    """A client that may begin a transaction. Raises ChannelMisconfigured, TransientFailure or RateLimited."""
     client = SMTP(
         hostname=config.host,
         port=config.server_port,
-        local_hostname=config.ehlo_name or config.sender.domain,
+        local_hostname=ehlo_name,
         timeout=None,
         use_tls=config.tls == "implicit",
         start_tls=False,  # its default would fall back to clear text
@@ -68,7 +68,7 @@ def discard(client: SMTP) -> None:
 
 
 class _Opening:
-    def __init__(self, client: SMTP, config: EmailConfig) -> None:
+    def __init__(self, client: SMTP, config: RelayConfig) -> None:
         self.stage: Stage = "connection"
         self._client = client
         self._config = config
@@ -132,6 +132,6 @@ def _failure(stage: Stage, error: Exception) -> Failure:
         return ChannelMisconfigured("tls-certificate", f"the server's certificate is refused: {cause.verify_message}")
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
         return ChannelMisconfigured("tls-handshake", "the server does not speak TLS there, or none that we accept")
-    if isinstance(error, SMTPResponseException):
+    if isinstance(error, SMTPResponseException) and error.code > 0:  # its -1 is for what is no reply
         return answers.failure(stage, error.code, error.message)
     return TransientFailure("no-connection", f"no connection to the server: it ended at {stage}")

@@ -1,11 +1,14 @@
-"""The open connections: at most so many at once, kept between mails, closed after a rest."""
+"""The open connections to one relay: at most so many at once, kept between mails, closed after a rest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from channels.email.connection import Connection
 from gateway.contract import Failure, TransientFailure
+
+_CROWDED_S: Final = 60.0
+"""So long a relay that took no further connection is asked for none."""
 
 
 class NoConnection(Exception):
@@ -21,6 +24,7 @@ class Pool:
 
     def __init__(self, open_connection: Callable[[], Awaitable[Connection]], *, size: int, idle_s: float) -> None:
         self._open_connection = open_connection
+        self._size = size
         self._idle_s = idle_s
         self._places = asyncio.Semaphore(size)
         self._resting: list[Connection] = []
@@ -28,54 +32,40 @@ class Pool:
         self._leaving: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._crowd, self._crowded_until_s = size, 0.0
 
-    @asynccontextmanager
-    async def connection(self, by_s: float) -> AsyncIterator[Connection]:
-        """A connection on which a mail can be begun, had before `by_s` of the loop's clock.
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._resting) + len(self._lent)
+
+    @property
+    def room(self) -> int:
+        """How many connections the relay can be expected to take at once."""
+        return max(self._crowd, 1) if asyncio.get_running_loop().time() < self._crowded_until_s else self._size
+
+    def forget_crowd(self) -> None:
+        """It was not that there were too many: none at all could be had."""
+        self._crowded_until_s = 0.0
+
+    async def borrow(self, by_s: float) -> Connection:
+        """A connection on which a mail can be begun, had before `by_s` of the loop's clock. To be given back.
 
         Raises NoConnection, or TransientFailure where it became too late.
         """
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout_at(by_s):
-                    await stack.enter_async_context(self._places)
-                    connection = await self._ready()
-            except TimeoutError:
-                raise TransientFailure("not-started", "the server is too slow to take the whole window") from None
-            self._lent.add(connection)
-            try:
-                yield connection
-            finally:
-                self._lent.discard(connection)
-                self._put_back(connection)
-
-    async def close(self) -> None:
-        """End all connections; mail that is under way on one of them is cut off."""
-        self._is_closed = True
-        if self._alarm is not None:
-            self._alarm.cancel()
-        for connection in self._lent:
-            connection.abort()
-        for connection in self._resting:
-            self._dismiss(connection)
-        self._resting.clear()
-        await asyncio.gather(*self._leaving)
-
-    async def _ready(self) -> Connection:
-        while self._resting:
+        if self._resting and self._resting[-1].is_fresh and not self._places.locked():
+            # At once, and so in most cases: nothing to wait for and no time to keep.
+            await self._places.acquire()
             connection = self._resting.pop()
-            if await connection.is_ready():
-                return connection
-        try:
-            connection = await self._open_connection()
-        except Failure as failure:
-            raise NoConnection(failure) from None
-        if self._is_closed:
-            connection.abort()
-            raise NoConnection(TransientFailure("closed", "the channel is being closed"))
+        else:
+            connection = await self._waited_for(by_s)
+        self._lent.add(connection)
+        self._crowd = max(self._crowd, self.open)
         return connection
 
-    def _put_back(self, connection: Connection) -> None:
+    def give_back(self, connection: Connection) -> None:
+        self._lent.discard(connection)
+        self._places.release()
         if self._is_closed:
             connection.abort()
         elif connection.usable:
@@ -83,6 +73,52 @@ class Pool:
             self._set_alarm()
         else:
             self._dismiss(connection)
+
+    async def close(self) -> None:
+        """End all connections; mail that is under way on one of them is cut off."""
+        self._is_closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for connection in list(self._lent):
+            connection.abort()
+        for connection in self._resting:
+            self._dismiss(connection)
+        self._resting.clear()
+        await asyncio.gather(*self._leaving)
+
+    async def _waited_for(self, by_s: float) -> Connection:
+        try:
+            async with asyncio.timeout_at(by_s):
+                await self._places.acquire()
+                try:
+                    return await self._ready()
+                except BaseException:
+                    self._places.release()
+                    raise
+        except TimeoutError:
+            raise TransientFailure("not-started", "the server is too slow to take the whole window") from None
+
+    async def _ready(self) -> Connection:
+        connection = await self._kept() or await self._opened()
+        if self._is_closed:
+            connection.abort()
+            raise NoConnection(TransientFailure("closed", "the channel is being closed"))
+        return connection
+
+    async def _kept(self) -> Connection | None:
+        while self._resting:
+            connection = self._resting.pop()
+            if await connection.is_ready():
+                return connection
+        return None
+
+    async def _opened(self) -> Connection:
+        try:
+            return await self._open_connection()
+        except Failure as failure:
+            # Perhaps it takes no more at once than it has, and those that are about to be opened.
+            self._crowd, self._crowded_until_s = self.open, asyncio.get_running_loop().time() + _CROWDED_S
+            raise NoConnection(failure) from None
 
     def _set_alarm(self) -> None:
         if self._alarm is None:

@@ -10,6 +10,7 @@ from gateway.demo.bench import ground_for, measure
 from gateway.demo.bench.figures import Figure
 from gateway.demo.bench.machine import this_machine
 from gateway.demo.bench.paper import show_figures, show_machine
+from gateway.demo.bench.transport import measure_transport
 from gateway.storage.scratch import Scratch, SqliteScratch, postgres
 
 EVERYWHERE = {
@@ -45,6 +46,15 @@ def test_the_expansion_is_compared_with_a_bare_insert(tmp_path: Path) -> None:
     assert expansion.ratio is not None
     assert expansion.ratio > 0
     assert expansion.wanted == 0.40
+
+
+async def test_the_transport_is_measured_in_both_ways_of_talking() -> None:
+    figures = await measure_transport(mails=300)
+    assert [figure.name for figure in figures] == [
+        "SMTP transport, pipelined",
+        "SMTP transport, one command at a time",
+    ]
+    assert all(figure.value > 0 and figure.unit == "mails/s" for figure in figures)
 
 
 @pytest.mark.parametrize(("ratio", "says_so"), [(0.39, True), (0.40, False)])

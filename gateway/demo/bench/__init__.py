@@ -22,6 +22,7 @@ from gateway.demo.bench.ground import Ground, installation
 from gateway.demo.bench.machine import this_machine
 from gateway.demo.bench.mail import measure_mail
 from gateway.demo.bench.paper import show_figures, show_machine
+from gateway.demo.bench.transport import measure_transport
 from gateway.storage.scratch import Scratch, SqliteScratch, postgres
 
 T = TypeVar("T")
@@ -32,7 +33,8 @@ def run_bench(recipients: int, url: str | None) -> None:
     console = Console()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     show_machine(console, this_machine())
-    figures: list[Figure] = []
+    with console.status("SMTP transport"):
+        figures = _run(measure_transport())
     with scratches(url) as found:
         for scratch in found:
             with console.status(f"{scratch.engine}: {recipients} recipients"):

@@ -5,8 +5,9 @@ from typing import Final
 
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 from msgspec import Struct
+from msgspec.structs import replace
 
-from gateway.domain.templates import characters, grammar, markup
+from gateway.domain.templates import characters, grammar, mail_markup, markup
 from gateway.domain.templates.environment import Rewrite, Sandbox, written
 from gateway.domain.templates.limits import SOURCE_BYTES, TAGS, Kind
 from gateway.domain.templates.names import KNOWN
@@ -53,6 +54,24 @@ def check(source: str, kind: Kind, known: frozenset[str] = NONE) -> Checked | li
 
 
 def examine(sandbox: Sandbox, source: str, kind: Kind, known: frozenset[str]) -> Examined | list[TemplateProblem]:
+    if kind == "html" and mail_markup.is_mjml(source):
+        return _examine_mjml(sandbox, source, known)
+    return _examine(sandbox, source, kind, known)
+
+
+def _examine_mjml(sandbox: Sandbox, source: str, known: frozenset[str]) -> Examined | list[TemplateProblem]:
+    """The code of the HTML that it becomes. First it is examined as written, so that faults name the author's lines."""
+    as_written = _examine(sandbox, source, "html", known)
+    if not isinstance(as_written, Examined):
+        return as_written
+    html = mail_markup.to_html(source, sandbox)
+    if isinstance(html, TemplateProblem):
+        return [html]
+    found = _examine(sandbox, html, "html", known)
+    return found if isinstance(found, Examined) else [replace(problem, line=None) for problem in found]
+
+
+def _examine(sandbox: Sandbox, source: str, kind: Kind, known: frozenset[str]) -> Examined | list[TemplateProblem]:
     if problem := _source_problem(source, kind):
         return [problem]
     tree = _parsed(sandbox, source)

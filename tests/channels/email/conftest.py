@@ -30,15 +30,29 @@ SILENCE = object()
 
 Answer = Any
 """What a scripted server does: a reply of one or several lines, HANG_UP, or SILENCE; a function of the
-command that gives one of these; or a list of them."""
+command, or of the content, that gives one of these; or a list of them."""
+
+
+@pytest.fixture(params=["one-by-one", "grouped"])
+def in_groups(request: pytest.FixtureRequest) -> bool:
+    """Whether servers offer to take commands in groups (RFC 2920): what has to do with servers is tried both ways."""
+    return bool(request.param == "grouped")
 
 
 class Mailroom:
     """aiosmtpd's handler: keeps each envelope. Recipients named `nobody` are refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_groups: bool = False) -> None:
         self.envelopes: list[Envelope] = []
         self.host, self.port = "127.0.0.1", 0
+        self._in_groups = in_groups
+
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """aiosmtpd hears commands that come together; it only does not say so."""
+        session.host_name = hostname
+        return ["250-PIPELINING", *responses] if self._in_groups else responses
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]) -> str:
         if address.startswith("nobody"):
@@ -67,19 +81,23 @@ async def running(mailroom: Mailroom, *, implicit_tls: ssl.SSLContext | None = N
     finally:
         server.close()
         await server.wait_closed()
+        async with asyncio.timeout(10):
+            # Before Python 3.12 nobody waits for connections whose end is still to be noticed.
+            while getattr(server, "_active_count", 0):
+                await asyncio.sleep(0.005)
 
 
 @pytest.fixture
-async def mailroom() -> AsyncIterator[Mailroom]:
-    async with running(Mailroom()) as mailroom:
+async def mailroom(in_groups: bool) -> AsyncIterator[Mailroom]:
+    async with running(Mailroom(in_groups=in_groups)) as mailroom:
         yield mailroom
 
 
 @pytest.fixture
-async def secure_mailroom(certificates: "Certificates") -> AsyncIterator[Mailroom]:
+async def secure_mailroom(certificates: "Certificates", in_groups: bool) -> AsyncIterator[Mailroom]:
     """Wants STARTTLS, then a login."""
     async with running(
-        Mailroom(),
+        Mailroom(in_groups=in_groups),
         tls_context=certificates.server(),
         require_starttls=True,
         auth_required=True,
@@ -89,8 +107,8 @@ async def secure_mailroom(certificates: "Certificates") -> AsyncIterator[Mailroo
 
 
 @pytest.fixture
-async def implicit_mailroom(certificates: "Certificates") -> AsyncIterator[Mailroom]:
-    async with running(Mailroom(), implicit_tls=certificates.server()) as mailroom:
+async def implicit_mailroom(certificates: "Certificates", in_groups: bool) -> AsyncIterator[Mailroom]:
+    async with running(Mailroom(in_groups=in_groups), implicit_tls=certificates.server()) as mailroom:
         yield mailroom
 
 
@@ -99,6 +117,7 @@ class Script:
 
     `connection` is the greeting, `content` answers the final dot. A list gives its answers
     in turn, the last one for ever. `otherwise` answers verbs that nobody knows.
+    Like Postfix, it refuses DATA without a recipient, unless told otherwise.
     """
 
     FRIENDLY: Mapping[str, Answer] = {
@@ -109,10 +128,13 @@ class Script:
         "QUIT": "221 2.0.0 bye",
     }
 
-    def __init__(self, answers: Mapping[str, Answer], tls: ssl.SSLContext | None, piecemeal: bool) -> None:
+    def __init__(
+        self, answers: Mapping[str, Answer], tls: ssl.SSLContext | None, piecemeal: bool, in_groups: bool
+    ) -> None:
         self._answers = {verb: list(told) if isinstance(told, list) else [told] for verb, told in answers.items()}
         self._tls = tls
         self._piecemeal = piecemeal
+        self._in_groups = in_groups
         self.host, self.port = "127.0.0.1", 0
         self.heard: list[str] = []
         self.mails: list[bytes] = []
@@ -123,6 +145,10 @@ class Script:
         """Set while nobody is connected."""
         self.silenced = asyncio.Event()
         """Set once it fell silent."""
+
+    def answer(self, verb: str, told: list[Answer]) -> None:
+        """From now on."""
+        self._answers[verb] = list(told)
 
     def verbs(self) -> list[str]:
         return [line.split(" ")[0].upper() for line in self.heard]
@@ -144,24 +170,43 @@ class Script:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         reply = await self._tell(reader, writer, "connection")
+        has_recipient = False
         # After a 421 it is the client that must leave.
         while reply is not None and not reply.startswith("221"):
             line = (await reader.readuntil(b"\r\n")).decode("utf-8").removesuffix("\r\n")
             self.heard.append(line)
             verb = line.split(" ")[0].upper()
-            reply = await self._tell(reader, writer, verb, line)
+            reply = await self._tell(reader, writer, verb, line, has_recipient)
             if verb == "STARTTLS" and reply is not None and reply.startswith("220") and self._tls is not None:
                 await writer.start_tls(self._tls)
+            if verb in ("MAIL", "RSET", "RCPT"):
+                has_recipient = verb == "RCPT" and reply is not None and reply.startswith("2")
             if verb == "DATA" and reply is not None and reply.startswith("354"):
-                self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
-                reply = await self._tell(reader, writer, "content")
+                content = await self._content(reader)
+                if content != b".\r\n":
+                    self.mails.append(content)
+                reply = await self._tell(reader, writer, "content", content.decode("utf-8"))
+
+    async def _content(self, reader: asyncio.StreamReader) -> bytes:
+        """Up to its final dot, that included."""
+        lines = [await reader.readuntil(b"\r\n")]
+        while lines[-1] != b".\r\n":
+            lines.append(await reader.readuntil(b"\r\n"))
+        return b"".join(lines)
 
     async def _tell(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, verb: str, line: str = ""
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        verb: str,
+        line: str = "",
+        has_recipient: bool = True,
     ) -> str | None:
-        told = self._next(verb)
+        told = self._next(verb, has_recipient)
         if callable(told):
             told = told(line)
+        if verb == "EHLO" and self._in_groups and isinstance(told, str) and told.startswith("250"):
+            told = f"250-mx.example\r\n250-PIPELINING\r\n{told}"
         if told is SILENCE:
             self.silenced.set()
             while await reader.read(65_536):
@@ -175,7 +220,9 @@ class Script:
             await asyncio.sleep(0)
         return str(told)
 
-    def _next(self, verb: str) -> Answer:
+    def _next(self, verb: str, has_recipient: bool) -> Answer:
+        if verb == "DATA" and verb not in self._answers and not has_recipient:
+            return "554 5.5.1 Error: no valid recipients"
         otherwise = self._answers.get("otherwise", ["250 2.0.0 OK"])
         told = self._answers.get(verb) or ([self.FRIENDLY[verb]] if verb in self.FRIENDLY else otherwise)
         return told.pop(0) if len(told) > 1 else told[0]
@@ -185,12 +232,12 @@ Scripted = Callable[..., AbstractAsyncContextManager[Script]]
 
 
 @pytest.fixture
-def scripted() -> Scripted:
+def scripted(in_groups: bool) -> Scripted:
     """`async with scripted(RCPT="550 5.1.1 no") as server`."""
 
     @asynccontextmanager
     async def run(*, tls: ssl.SSLContext | None = None, piecemeal: bool = False, **answers: Answer) -> Any:
-        script = Script(answers, tls, piecemeal)
+        script = Script(answers, tls, piecemeal, in_groups)
         server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
         script.port = server.sockets[0].getsockname()[1]
         try:
@@ -240,16 +287,22 @@ class Certificates:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(self._authority().public_bytes(serialization.Encoding.PEM))
 
-    def server(self, *, host: str = "127.0.0.1", expired: bool = False) -> ssl.SSLContext:
+    def server(self, *, host: str = "127.0.0.1", expired: bool = False, self_signed: bool = False) -> ssl.SSLContext:
         key = ec.generate_private_key(ec.SECP256R1())
         today = datetime.now(UTC)
         ends_at = today - timedelta(days=1) if expired else today + timedelta(days=1)
         alternative = x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
         certificate = (
-            self._builder("Example Server", key.public_key(), today - timedelta(days=9), ends_at)
+            self._builder(
+                "Example Server",
+                key.public_key(),
+                today - timedelta(days=9),
+                ends_at,
+                None if self_signed else self._key,
+            )
             .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .sign(self._key, hashes.SHA256())
+            .sign(key if self_signed else self._key, hashes.SHA256())
         )
         chain = self._folder / "server.pem"
         chain.write_bytes(
@@ -266,24 +319,34 @@ class Certificates:
         today = datetime.now(UTC)
         return (
             self._builder(
-                "Example Authority", self._key.public_key(), today - timedelta(days=10), today + timedelta(days=10)
+                "Example Authority",
+                self._key.public_key(),
+                today - timedelta(days=10),
+                today + timedelta(days=10),
+                self._key,
             )
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(_SIGNS_CERTIFICATES, critical=True)
             .sign(self._key, hashes.SHA256())
         )
 
-    def _builder(self, subject: str, key: Any, begins_at: datetime, ends_at: datetime) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: str, key: Any, begins_at: datetime, ends_at: datetime, issuer: Any
+    ) -> x509.CertificateBuilder:
+        """`issuer` is the key of the authority; None where the certificate vouches for itself."""
         return (
             x509.CertificateBuilder()
             .subject_name(_named(subject))
-            .issuer_name(_named("Example Authority"))
+            .issuer_name(_named(subject if issuer is None else "Example Authority"))
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(begins_at)
             .not_valid_after(ends_at)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key() if issuer else key),
+                critical=False,
+            )
         )
 
 
@@ -297,7 +360,9 @@ def _decode(wanted: type, told: Any) -> Any:
 
 
 def config_of(**changes: Any) -> EmailConfig:
-    table = {"host": "127.0.0.1", "tls": "none", "from_address": "hello@shop.example", "from_name": "Caffè Esempio"}
+    table = {"from_address": "hello@shop.example", "from_name": "Caffè Esempio"}
+    if "relays" not in changes:
+        table |= {"host": "127.0.0.1", "tls": "none"}
     return msgspec.convert(table | changes, EmailConfig, dec_hook=_decode)
 
 
@@ -311,7 +376,7 @@ Opened = Callable[..., AbstractAsyncContextManager[EmailChannel]]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Opened:
-    """`async with opened(server, connections=1) as channel`."""
+    """`async with opened(server, connections=1) as channel`, or `opened(None, relays=[...])`."""
 
     @asynccontextmanager
     async def open_channel(
@@ -325,7 +390,8 @@ def opened(tmp_path: Path) -> Opened:
                 files=tmp_path,
                 hook_url="https://gateway.example/h",
             )
-            channel = cls(config_of(**{"port": server.port} | changes), context)
+            own = {} if server is None else {"port": server.port}
+            channel = cls(config_of(**own | changes), context)
             await channel.open()
             try:
                 yield channel

@@ -54,7 +54,9 @@ TRANSIENT = [
     ("RCPT", 451, "4.7.1 Greylisting in action, please come back later"),
     ("content", 451, "temporary local problem"),
     ("MAIL", 421, "4.7.0 too many messages on this connection"),
-    ("RCPT", 421, "4.7.28 unusual rate of mail"),
+    ("RCPT", 421, "4.7.0 too many messages on this connection"),
+    ("content", 421, "4.3.2 shutting down"),
+    ("content", 451, "too many recipients in one session"),
     ("connection", 421, "too many connections"),
     ("AUTH", 454, "4.7.0 Temporary authentication failure"),
     ("STARTTLS", 454, "4.3.0 TLS not available due to local problem"),
@@ -67,6 +69,8 @@ RATE = [
     ("MAIL", 452, "Too many messages, slow down"),
     ("MAIL", 451, "hourly limit exceeded"),
     ("RCPT", 452, "4.3.2 throttled"),
+    ("RCPT", 421, "4.7.28 unusual rate of mail"),
+    ("content", 421, "4.7.0 [TSS04] Messages temporarily deferred due to unexpected volume"),
 ]
 SET_UP = [
     ("MAIL", 530, "5.7.0 Must issue a STARTTLS command first"),
@@ -121,6 +125,21 @@ def test_the_code_is_the_enhanced_one_or_else_the_reply_code() -> None:
 def test_the_detail_names_number_stage_and_meaning_and_none_of_the_servers_words() -> None:
     told = failure("RCPT", 550, "5.1.1 <lucia@example.com>: kanarek unknown")
     assert told.detail == "the server answered 550 5.1.1 to RCPT: there is no such mailbox"
+
+
+@pytest.mark.parametrize(
+    ("stage", "scope"), [("MAIL", "channel"), ("RCPT", "message"), ("DATA", "message"), ("content", "message")]
+)
+def test_a_server_that_knows_the_destination_asks_for_less_mail_to_it_alone(stage: Stage, scope: str) -> None:
+    limited = failure(stage, 451, "4.7.1 too much mail")
+    assert isinstance(limited, RateLimited)
+    assert limited.scope == scope
+
+
+@pytest.mark.parametrize("code", ["5.7.1", "5.7.25", "5.7.26", "5.7.28", "5.7.29", "5.7.515"])
+def test_refusals_by_policy_are_told_apart_and_blame_no_address(code: str) -> None:
+    refused = failure("content", 550, f"{code} not like this")
+    assert (type(refused), refused.code) == (PermanentFailure, code)
 
 
 def test_a_rate_limit_asks_for_minutes() -> None:

@@ -49,17 +49,17 @@ def test_a_fault_names_its_key(config: Config, changes: dict[str, Any], key: str
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST"])
 def test_credentials_may_go_in_clear_to_this_machine_only(config: Config, host: str) -> None:
-    assert config(host=host, username="risveglio", password="secret").tls == "none"
+    assert config(host=host, username="risveglio", password="secret").servers[0].tls == "none"
 
 
 @pytest.mark.parametrize(("tls", "port"), [("required", 587), ("implicit", 465), ("none", 25)])
 def test_the_port_follows_from_tls_unless_it_is_given(config: Config, tls: str, port: int) -> None:
-    assert config(tls=tls).server_port == port
-    assert config(tls=tls, port=2525).server_port == 2525
+    assert config(tls=tls).servers[0].server_port == port
+    assert config(tls=tls, port=2525).servers[0].server_port == 2525
 
 
 def test_tls_is_required_and_checked_unless_said_otherwise() -> None:
-    told = EmailConfig(host="smtp.example.com", from_address="hello@shop.example")
+    [told] = EmailConfig(host="smtp.example.com", from_address="hello@shop.example").servers
     assert (told.tls, told.verify_certificates) == ("required", True)
 
 

@@ -123,26 +123,44 @@ async def test_silence_after_the_final_dot_leaves_the_mail_in_doubt(
         assert (outcome.failure.code, outcome.provider_id) == ("no-answer", "<m-1@shop.example>")
 
 
-@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "content"])
-async def test_a_421_in_the_middle_drops_the_connection_and_the_rest_goes_by_another(
-    scripted: Any, opened: Opened, outbound: Message, outcomes: Outcomes, step: str
+LEAVING = {"connection lost": "hang up", "closing": "421 4.3.2 shutting down", "nonsense": "what?"}
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("way", LEAVING)
+async def test_a_connection_that_ends_before_a_mail_was_written_costs_no_mail(
+    scripted: Any, opened: Opened, outbound: Message, outcomes: Outcomes, hang_up: object, step: str, way: str
 ) -> None:
     friendly = "354 go" if step == "DATA" else "250 ok"
-    answers = {step: [friendly, "421 4.7.0 too many messages", friendly]}
-    async with scripted(**answers) as server, opened(server, connections=1) as channel:
+    end = hang_up if way == "connection lost" else LEAVING[way]
+    async with scripted(**{step: [friendly, end, friendly]}) as server, opened(server, connections=1) as channel:
+        told = await outcomes(channel, *(outbound(f"p{number}@example.com") for number in range(4)))
+        assert all(outcome.failure is None for outcome in told.values())
+        assert (server.connections, len(server.mails)) == (2, 4)
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("way", LEAVING)
+async def test_a_mail_that_ends_two_connections_is_another_try_later(
+    scripted: Any, opened: Opened, outbound: Message, outcomes: Outcomes, hang_up: object, step: str, way: str
+) -> None:
+    friendly = "354 go" if step == "DATA" else "250 ok"
+    end = hang_up if way == "connection lost" else LEAVING[way]
+    async with scripted(**{step: [friendly, end, end, friendly]}) as server, opened(server, connections=1) as channel:
         told = await outcomes(channel, *(outbound(f"p{number}@example.com") for number in range(4)))
         assert type(told.pop("p1@example.com").failure) is TransientFailure
         assert all(outcome.failure is None for outcome in told.values())
-        assert server.connections == 2
+        assert (server.connections, len(server.mails)) == (3, 3)
 
 
-async def test_nonsense_before_the_mail_was_written_is_another_try_on_another_connection(
+async def test_a_421_to_the_final_dot_is_that_mails_and_the_rest_goes_by_another_connection(
     scripted: Any, opened: Opened, outbound: Message, outcomes: Outcomes
 ) -> None:
-    async with scripted(RCPT=["what?", "250 ok"]) as server, opened(server, connections=1) as channel:
-        failure = (await outcomes(channel, outbound(ELENI)))[ELENI].failure
-        assert type(failure) is TransientFailure
-        assert (await outcomes(channel, outbound(ELENI)))[ELENI].failure is None
+    answers = ["250 ok", "421 4.3.2 shutting down", "250 ok"]
+    async with scripted(content=answers) as server, opened(server, connections=1) as channel:
+        told = await outcomes(channel, *(outbound(f"p{number}@example.com") for number in range(4)))
+        assert type(told.pop("p1@example.com").failure) is TransientFailure
+        assert all(outcome.failure is None for outcome in told.values())
         assert server.connections == 2
 
 
@@ -184,6 +202,21 @@ async def test_a_cancelled_send_drops_its_connection_and_the_channel_works_on(
         await asyncio.wait_for(server.is_quiet.wait(), 10)
         assert (await outcomes(channel, outbound("next@example.com")))["next@example.com"].failure is None
         assert server.connections == 2
+
+
+async def test_a_cancelled_send_begins_nothing_more(
+    scripted: Any, opened: Opened, outbound: Message, silence: object
+) -> None:
+    async with scripted(RCPT=[silence, "250 ok"]) as server:
+        async with opened(server, connections=1) as channel:
+            stream = channel.send([outbound(f"p{number}@example.com", id=f"m-{number}") for number in range(5)])
+            sending = asyncio.create_task(anext(stream))
+            await server.silenced.wait()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            await asyncio.wait_for(server.is_quiet.wait(), 10)
+        assert (server.connections, server.mails) == (1, [])
 
 
 async def test_a_stream_left_early_starts_no_further_mail(

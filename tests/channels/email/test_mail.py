@@ -41,6 +41,11 @@ def mail_of(config: EmailConfig, message: Outbound) -> Mail:
     return Composer(config).mail(message, AT)
 
 
+def body_of(text: str, html: str | None) -> bytes:
+    fields, body = mime.content(text, html, boundary="=_m-1")
+    return b"".join((*fields, b"\r\n", body))
+
+
 def read(content: bytes) -> EmailMessage:
     message = message_from_bytes(content, policy=policy.SMTPUTF8)
     assert isinstance(message, EmailMessage)
@@ -84,7 +89,7 @@ def test_a_marketing_mail_has_all_headers_that_mailbox_providers_ask_for(config:
         "Subject": "Ci manchi",
         "Message-ID": "<m-1@shop.example>",
         "List-ID": "<news.shop.example>",
-        "List-Unsubscribe": "<https://gateway.example/u/AbC_d-e>",
+        "List-Unsubscribe": "<https://gateway.example/u/AbC_d-e>, <mailto:u+m-1@b.shop.example?subject=unsubscribe>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         "Feedback-ID": "j-1:marketing:email:shop-main",
         "MIME-Version": "1.0",
@@ -121,6 +126,23 @@ def test_an_id_too_long_for_a_local_part_gives_the_bounce_mailbox_itself(config:
     assert senders == [f"b+{longest}@b.example", "b@b.example"]
 
 
+def test_an_id_too_long_for_a_local_part_leaves_the_link_as_the_one_way_to_unsubscribe(
+    config: Config, outbound: Message
+) -> None:
+    mail = mail_of(config(bounce_domain="b.example"), outbound("eleni@example.com", id="x" * 63))
+    assert b"\r\nList-Unsubscribe: <https://gateway.example/u/AbC_d-e>\r\n" in mail.content
+
+
+def test_a_boundary_is_never_longer_than_70_characters(config: Config, outbound: Message) -> None:
+    message = read(mail_of(config(), outbound("eleni@example.com", id="x" * 80)).content)
+    assert message.get_boundary() == "=_" + "x" * 68
+    assert len(list(message.iter_parts())) == 2
+
+
+def test_a_trial_says_so_in_its_subject(config: Config, outbound: Message) -> None:
+    assert read(mail_of(config(), outbound("eleni@example.com", is_test=True)).content)["Subject"] == "[test] Ci manchi"
+
+
 def test_the_message_id_may_have_a_domain_of_its_own(config: Config, outbound: Message) -> None:
     mail = mail_of(config(message_id_domain="id.shop.example"), outbound("eleni@example.com", id="m-1"))
     assert mail.message_id == read(mail.content)["Message-ID"] == "<m-1@id.shop.example>"
@@ -137,7 +159,7 @@ def test_an_address_with_other_letters_stands_in_the_header_as_it_is(config: Con
 @pytest.mark.parametrize("html", [None, "<p>Un caffè</p>"])
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_and_html_read_back_as_they_were(text: str, html: str | None) -> None:
-    content = mime.body(text, html, boundary="=_m-1")
+    content = body_of(text, html)
     assert_fit_for_the_wire(content)
     message = read(content)
     parts = [message] if html is None else list(message.iter_parts())
@@ -151,19 +173,19 @@ def test_text_and_html_read_back_as_they_were(text: str, html: str | None) -> No
 @settings(max_examples=150, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=400))
 def test_no_text_makes_a_line_too_long_or_is_changed_on_its_way(text: str) -> None:
-    content = mime.body(text, text, boundary="=_m-1")
+    content = body_of(text, text)
     assert_fit_for_the_wire(content)
     assert [content_of(part) for part in read(content).iter_parts()] == [unified(text)] * 2
 
 
 @pytest.mark.parametrize(("text", "encoding"), [("Un caffè ti aspetta", "quoted-printable"), ("Приходите", "base64")])
 def test_mostly_latin_text_stays_readable_and_other_scripts_stay_short(text: str, encoding: str) -> None:
-    assert read(mime.body(text, None, boundary="=_m-1"))["Content-Transfer-Encoding"] == encoding
+    assert read(body_of(text, None))["Content-Transfer-Encoding"] == encoding
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:
     with pytest.raises(Unfit, match="surrogate"):
-        mime.body("x\ud800", None, boundary="=_m-1")
+        body_of("x\ud800", None)
 
 
 @pytest.mark.parametrize(
