@@ -1,17 +1,18 @@
 """The SMS channel: several calls to Twilio at once, outcomes as they come."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from msgspec import Struct
-from twilio.rest import Client
 
 from channels.sms import reports
-from channels.sms.config import SmsConfig
+from channels.sms.config import Sender, SmsConfig
+from channels.sms.errors import NO_SUCH_COUNTRY
 from channels.sms.lookup import MOST, trace
-from channels.sms.wire import Wire
+from channels.sms.text import LONGEST_CHARS, Text, text_of, weight_of
+from channels.sms.turns import Turns
 from gateway.contract import (
     API,
     Capabilities,
@@ -20,27 +21,32 @@ from gateway.contract import (
     Doubtful,
     EventType,
     Failure,
+    Heard,
     Outbound,
-    Outcome,
     OutcomeUnknown,
     Part,
     PermanentFailure,
-    ProviderEvent,
     RateLimited,
+    SideBySide,
     Traced,
     TransientFailure,
     WebhookRequest,
+    Weight,
 )
 
-_MARGIN_S: Final = 1.0
+if TYPE_CHECKING:
+    # Twilio's SDK takes longer to import than the rest of a channel: it waits for the first use.
+    from channels.sms.wire import Wire
+
 _LONGEST_VALIDITY_S: Final = 36_000
 
 
-class SmsChannel:
+class SmsChannel(SideBySide):
     """Sends through Twilio.
 
     Twilio's Messages have no idempotency key, so a call is never repeated here: it ends
-    accepted, refused, or unknown.
+    accepted, refused, or unknown. When to send is the gateway's to say: Twilio's own
+    scheduling sends also to those who have said STOP meanwhile.
     """
 
     kind: ClassVar[str] = "sms"
@@ -48,23 +54,42 @@ class SmsChannel:
     config_type: ClassVar[type[Struct]] = SmsConfig
     capabilities: ClassVar[Capabilities] = Capabilities(
         address_kind="phone",
-        parts={"text": Part(kind="text", max_chars=1600)},
+        parts={"text": Part(kind="text", max_chars=LONGEST_CHARS)},
         window=50,
         timeout_s=30.0,
         reconciles=True,
-        reports=frozenset({EventType.ACCEPTED, EventType.DELIVERED, EventType.FAILED, EventType.BOUNCED}),
+        receives=True,
+        short_links=True,
+        reports=frozenset(
+            {
+                EventType.ACCEPTED,
+                EventType.DELIVERED,
+                EventType.FAILED,
+                EventType.BOUNCED,
+                EventType.BLOCKED,
+                EventType.UNSUBSCRIBED,
+            }
+        ),
     )
 
+    config: SmsConfig
+
     def __init__(self, config: SmsConfig, context: Context) -> None:
-        self._config = config
-        self._context = context
-        self._gate = asyncio.Semaphore(config.concurrency)
+        super().__init__(config, context, concurrency=config.concurrency, call_s=config.timeout_s)
+        self._turns = Turns(config)
+        self._closed_countries: set[str | None] = set()
         self._wire: Wire | None = None
         self._client: Any = None
 
+    @property
+    def brands(self) -> frozenset[str]:
+        return frozenset(self.config.brands)
+
     async def open(self) -> None:
-        self._wire = Wire(self._config.timeout_s, self._config.codes)
-        self._client = _client(self._config, self._wire)
+        from channels.sms.wire import Wire
+
+        self._wire = Wire(self.config.timeout_s, self.config.codes)
+        self._client = _client(self.config, self._wire)
 
     async def close(self) -> None:
         wire, self._wire, self._client = self._wire, None, None
@@ -73,7 +98,7 @@ class SmsChannel:
 
     async def check(self) -> None:
         try:
-            account = await self._client.api.v2010.accounts(self._config.account_sid).fetch_async()
+            account = await self._client.api.v2010.accounts(self.config.account_sid).fetch_async()
         except (ChannelMisconfigured, TransientFailure):
             raise
         except Failure as failure:
@@ -81,64 +106,60 @@ class SmsChannel:
         if account.status != "active":
             raise ChannelMisconfigured("account-not-active", "the Twilio account is not active: see Twilio's console")
 
-    async def send(self, batch: Sequence[Outbound]) -> AsyncIterator[Outcome]:
-        start_by = self._start_by()
-        pending = {asyncio.create_task(self._outcome(message, start_by)) for message in batch}
-        bugs: list[BaseException] = []
-        try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    if bug := task.exception():
-                        bugs.append(bug)
-                    else:
-                        yield task.result()
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-        if bugs:
-            raise bugs[0]
+    def weigh(self, message: Outbound) -> Weight:
+        return weight_of(self.config, message)
 
-    def _start_by(self) -> float:
-        """The last moment, in loop time, at which a call can begin and still end within the window."""
-        return asyncio.get_running_loop().time() + self.capabilities.timeout_s - self._config.timeout_s - _MARGIN_S
+    async def await_turn(self, message: Outbound, begin_by_s: float) -> None:
+        await self._turns.wait(text_of(self.config, message).sender, begin_by_s)
 
-    async def _outcome(self, message: Outbound, start_by: float) -> Outcome:
-        async with self._gate:
-            try:
-                if asyncio.get_running_loop().time() > start_by:
-                    # Begun now, it could outlast the window and be in doubt for nothing.
-                    raise TransientFailure("not-started", "Twilio is too slow to take the whole window")
-                return Outcome.accepted(message, await self._create(message))
-            except Failure as failure:
-                return Outcome.failed(message, failure)
-
-    async def _create(self, message: Outbound) -> str:
+    async def send_one(self, message: Outbound) -> str:
         """Twilio's id of the new message."""
+        text = text_of(self.config, message)
+        try:
+            return await self._create(message, text)
+        except RateLimited as busy:
+            if not busy.paces_channel:
+                self._turns.rest(text.sender, busy.retry_after_s)
+            raise
+        except PermanentFailure as refused:
+            if refused.code == NO_SUCH_COUNTRY:
+                self._tell_of(text.country)
+            raise
+
+    async def _create(self, message: Outbound, text: Text) -> str:
         optional = {"status_callback": message.status_url, "validity_period": self._validity_s(message)}
         answer = await self._client.messages.create_async(
             to=message.address.value,
-            body=message.parts["text"],
-            **self._from(),
+            body=text.body,
+            **_from(text.sender),
             **{name: value for name, value in optional.items() if value is not None},
         )
         if answer.to != message.address.value or not answer.sid:
             raise OutcomeUnknown("foreign-answer", "Twilio's answer is about another message")
         return str(answer.sid)
 
+    def _tell_of(self, country: str | None) -> None:
+        if country not in self._closed_countries:
+            self._closed_countries.add(country)
+            self.context.log.warning("sms.country_not_enabled", country=country, code=NO_SUCH_COUNTRY)
+
     async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
-        start_by = self._start_by()
-        answers = await asyncio.gather(*(self._trace(each, start_by) for each in messages))
+        begin_by_s = self.begin_by_s()
+        answers = await asyncio.gather(*(self._trace(each, begin_by_s) for each in messages))
         traces = [answer for answer in answers if isinstance(answer, Traced)]
         failures = [answer for answer in answers if isinstance(answer, Failure)]
         if failures and not traces:
             raise failures[0]
         return traces
 
-    async def _trace(self, doubtful: Doubtful, start_by: float) -> Traced | Failure | None:
-        async with self._gate:
-            if asyncio.get_running_loop().time() > start_by:
+    async def _trace(self, doubtful: Doubtful, begin_by_s: float) -> Traced | Failure | None:
+        try:
+            text = text_of(self.config, doubtful.message)
+        except PermanentFailure:
+            # The configuration has changed since: as whom it went out is not known any more.
+            return None
+        async with self.gate:
+            if asyncio.get_running_loop().time() > begin_by_s:
                 return None
             try:
                 listed = await self._client.messages.list_async(to=doubtful.message.address.value, limit=MOST)
@@ -146,21 +167,16 @@ class SmsChannel:
                 return failure
             except Failure as failure:
                 return TransientFailure(failure.code, failure.detail)
-        return trace(doubtful, listed, next(iter(self._from().values())), datetime.now(UTC))
-
-    def _from(self) -> dict[str, str]:
-        if self._config.messaging_service_sid is not None:
-            return {"messaging_service_sid": self._config.messaging_service_sid}
-        return {"from_": str(self._config.sender)}
+        return trace(doubtful, listed, text.sender.name, text.body, datetime.now(UTC))
 
     def _validity_s(self, message: Outbound) -> int | None:
-        return None if message.expires_at is None else validity_s(message.expires_at, self._context.now())
+        return None if message.expires_at is None else validity_s(message.expires_at, self.context.now())
 
     def verify(self, request: WebhookRequest) -> None:
-        reports.verify(request, self._config.auth_tokens)
+        reports.verify(request, self.config.auth_tokens)
 
-    def parse(self, request: WebhookRequest) -> Iterable[ProviderEvent]:
-        return reports.events(request, self._config.codes)
+    def parse(self, request: WebhookRequest) -> Iterable[Heard]:
+        return reports.heard(request, self.config.codes)
 
 
 def validity_s(expires_at: datetime, now: datetime) -> int:
@@ -171,7 +187,14 @@ def validity_s(expires_at: datetime, now: datetime) -> int:
     return min(left_s, _LONGEST_VALIDITY_S)
 
 
-def _client(config: SmsConfig, wire: Wire) -> Any:
+def _from(sender: Sender) -> dict[str, str]:
+    service = sender.messaging_service_sid is not None
+    return {"messaging_service_sid" if service else "from_": sender.name}
+
+
+def _client(config: SmsConfig, wire: "Wire") -> Any:
+    from twilio.rest import Client
+
     client = Client(
         config.account_sid,
         config.auth_tokens[0].reveal(),

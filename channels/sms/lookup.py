@@ -19,17 +19,17 @@ and the delay with which lists follow."""
 _OUTGOING: Final = ("outbound-api", "outbound-call", "outbound-reply")
 
 
-def trace(doubtful: Doubtful, listed: Sequence[Any], sender: str, machine_now: datetime) -> Traced | None:
+def trace(doubtful: Doubtful, listed: Sequence[Any], sender: str, body: str, machine_now: datetime) -> Traced | None:
     """What a list of the newest messages to the number says of ours; None where it says nothing.
 
-    `sender` is the number, name or messaging service that we send as. The same text to the same number is ours, or
-    its twin of another job: the gateway knows which ids are taken. That it is not there is said only once all has
-    come to rest, and while nothing else went to that number, which could be it in other words.
+    `sender` is the number, name or messaging service that it went out as, `body` the text. The same text to the same
+    number is ours, or its twin of another job: the gateway knows which ids are taken. That it is not there is said
+    only once all has come to rest, and while nothing else went to that number, which could be it in other words.
     """
     message, oldest = doubtful.message, doubtful.since - _CLOCKS_DIFFER
     recent = [each for each in listed if each.direction in _OUTGOING and _created_at(each) >= oldest]
     from_us = [each for each in recent if sender in (each.messaging_service_sid, each.from_)]
-    ours = tuple(str(each.sid) for each in from_us if each.body == message.parts["text"])
+    ours = tuple(str(each.sid) for each in from_us if each.body == body)
     if ours:
         return Traced(message_id=message.id, provider_ids=ours)
     is_whole = len(listed) < MOST or _created_at(listed[-1]) < oldest

@@ -16,6 +16,8 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from channels.sms.errors import Verdict, refusal
 from gateway.contract import OutcomeUnknown, TransientFailure
 
+_NOT_JSON: Final = (msgspec.DecodeError, UnicodeEncodeError, RecursionError)
+
 
 class _Journey:
     """Whether a request has begun to leave this machine."""
@@ -99,7 +101,7 @@ def _tracing() -> aiohttp.TraceConfig:
 def _error_code(body: str) -> str | None:
     try:
         problem = msgspec.json.decode(body, type=_Problem)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except _NOT_JSON:
         return None
     return str(problem.code) if problem.code else None
 
@@ -107,5 +109,5 @@ def _error_code(body: str) -> str | None:
 def _is_object(body: str) -> bool:
     try:
         return isinstance(msgspec.json.decode(body), dict)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except _NOT_JSON:
         return False

@@ -139,6 +139,9 @@ class Twilio:
     async def not_json(self, request: web.Request) -> web.StreamResponse:
         return web.Response(status=201, text="queued")
 
+    async def bottomless(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=201, text="[" * 100_000)
+
 
 def refusal(status: int, code: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     body = {"code": code, "message": message, "more_info": f"https://www.twilio.com/docs/errors/{code}"}

@@ -1,5 +1,7 @@
 """The table [channels.sms]: what it refuses, and that it keeps its secrets."""
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
@@ -22,6 +24,30 @@ SERVICE = "MG" + "1" * 32
         ({"timeout_s": 60}, "timeout_s"),
         ({"concurrency": 0}, "concurrency"),
         ({"codes": {"21408": "whatever"}}, "codes"),
+        ({"senders": [{"countries": ["US"], "sender": "Caffe Rio"}]}, "senders: US takes no names"),
+        ({"senders": [{"countries": ["CA", "GB"], "sender": "Caffe Rio"}]}, "senders: CA takes no names"),
+        ({"senders": [{"countries": ["GB"]}]}, "messaging_service_sid, sender"),
+        ({"senders": [{"countries": [], "sender": "54321"}]}, "countries"),
+        ({"senders": [{"countries": ["gb"], "sender": "54321"}]}, "senders"),
+        ({"senders": [{"countries": ["GB"], "sender": "54321"}] * 2}, "names a country twice"),
+        ({"brands": {"outlet": {}}}, "messaging_service_sid, sender"),
+        ({"brands": {"Outlet": {"sender": "54321"}}}, "brands"),
+        (
+            {"brands": {"outlet": {"sender": "54321", "senders": [{"countries": ["US"], "sender": "Rio"}]}}},
+            "brands.outlet.senders: US takes no names",
+        ),
+        (
+            {"numbers_only": ["BR"], "senders": [{"countries": ["BR"], "sender": "Rio"}]},
+            "senders: BR takes no names",
+        ),
+        ({"per_second": 0}, "per_second"),
+        ({"prices": {"*": "0.05"}}, "currency"),
+        ({"prices": {"*": "-1"}, "currency": "EUR"}, "prices"),
+        ({"prices": {"*": "NaN"}, "currency": "EUR"}, "prices"),
+        ({"prices": {"Italy": "0.05"}, "currency": "EUR"}, "prices"),
+        ({"prices": {"*": "cheap"}, "currency": "EUR"}, "prices"),
+        ({"currency": "euro"}, "currency"),
+        ({"most_segments": 0}, "most_segments"),
         ({"max_retries": 3}, "max_retries"),
     ],
 )
@@ -30,9 +56,17 @@ def test_a_fault_is_refused_by_its_name(config, changes, named):
         config(**changes)
 
 
-@pytest.mark.parametrize("sender", ["+12025550100", "54321", "Caffe Rio"])
-def test_a_number_a_short_code_or_a_name_may_send(config, sender):
-    assert config(messaging_service_sid=None, sender=sender).sender == sender
+@pytest.mark.parametrize(("sender", "is_name"), [("+12025550100", False), ("54321", False), ("Caffe Rio", True)])
+def test_a_number_a_short_code_or_a_name_may_send(config, sender, is_name):
+    told = config(messaging_service_sid=None, sender=sender)
+
+    assert (told.sender, told.name, told.is_name) == (sender, sender, is_name)
+
+
+def test_a_price_may_be_written_as_text_or_as_a_number(config):
+    told = config(prices={"US": "0.0083", "*": 0.05}, currency="USD")
+
+    assert told.prices == {"US": Decimal("0.0083"), "*": Decimal("0.05")}
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import asyncio
 
 import msgspec
 import pytest
+import structlog
 from aiohttp import web
 
 from channels.sms import SmsChannel
 from gateway.contract import (
     ChannelMisconfigured,
+    OptedOut,
     OutcomeUnknown,
     PermanentFailure,
     RateLimited,
@@ -29,7 +31,7 @@ async def failure_of(channel, outbound, outcomes):
 @pytest.mark.parametrize(
     ("status", "code", "expected"),
     [
-        (400, 21610, RecipientGone),
+        (400, 21610, OptedOut),
         (400, 21211, RecipientGone),
         (400, 21614, RecipientGone),
         (400, 30005, RecipientGone),
@@ -41,7 +43,7 @@ async def failure_of(channel, outbound, outcomes):
         (400, 30001, TransientFailure),
         (400, 30003, TransientFailure),
         (401, 20003, ChannelMisconfigured),
-        (403, 21408, ChannelMisconfigured),
+        (403, 21408, PermanentFailure),
         (400, 30034, ChannelMisconfigured),
         (404, 20404, ChannelMisconfigured),
         (403, 99999, ChannelMisconfigured),
@@ -90,10 +92,10 @@ async def test_a_pause_given_as_a_date_in_the_past_is_the_shortest(channel, twil
 async def test_an_operator_overrules_the_table(opened, twilio, outbound, outcomes, refused):
     twilio.faults[NUMBER] = refused(403, 21408)
 
-    async with opened(codes={"21408": "permanent"}) as channel:
+    async with opened(codes={"21408": "misconfigured"}) as channel:
         failure = await failure_of(channel, outbound, outcomes)
 
-    assert type(failure) is PermanentFailure
+    assert type(failure) is ChannelMisconfigured
 
 
 async def test_a_wrong_token_misconfigures_the_channel(opened, outbound, outcomes):
@@ -111,6 +113,7 @@ async def test_a_wrong_token_misconfigures_the_channel(opened, outbound, outcome
         ("busy", "http-503"),
         ("mixed_up", "foreign-answer"),
         ("not_json", "unreadable-answer"),
+        ("bottomless", "unreadable-answer"),
     ],
 )
 async def test_a_call_that_may_have_been_taken_is_unknown(opened, twilio, outbound, outcomes, fault, code):
@@ -171,5 +174,40 @@ async def test_what_cannot_begin_in_time_is_not_begun(opened, twilio, outbound, 
         answer = await outcomes(channel, *batch)
 
     kinds = [type(answer[message.id].failure) for message in batch]
-    assert kinds.count(TransientFailure) + kinds.count(OutcomeUnknown) == 6
-    assert kinds.count(TransientFailure) == 6 - len(twilio.forms) > 0
+    assert kinds.count(RateLimited) + kinds.count(OutcomeUnknown) == 6
+    assert kinds.count(RateLimited) == 6 - len(twilio.forms) > 0
+    # What was never tried uses up no try, and holds up nobody else.
+    late = [answer[message.id].failure for message in batch if type(answer[message.id].failure) is RateLimited]
+    assert {(failure.code, failure.paces_channel) for failure in late} == {("not-started", False)}
+
+
+async def test_a_country_that_is_not_enabled_is_told_of_once_and_stops_nobody_else(
+    channel, twilio, outbound, outcomes, refused
+):
+    egyptians = [outbound(f"+20100123456{n}") for n in range(3)]
+    twilio.faults = {message.address.value: refused(403, 21408) for message in egyptians}
+    other = outbound("+12025550101")
+
+    with structlog.testing.capture_logs() as logged:
+        answer = await outcomes(channel, *egyptians, other)
+
+    assert [type(answer[message.id].failure) for message in egyptians] == [PermanentFailure] * 3
+    assert answer[other.id].failure is None
+    warning = {"event": "sms.country_not_enabled", "log_level": "warning", "country": "EG", "code": "21408"}
+    assert logged == [warning]
+
+
+async def test_a_sender_whose_queue_is_full_rests_and_the_others_go_on(opened, twilio, outbound, outcomes, refused):
+    first, second, elsewhere = outbound("+12025550141"), outbound("+12025550142"), outbound("+447700900123")
+    twilio.faults[first.address.value] = refused(429, 21611, Retry_After="90")
+    uk = {"countries": ["GB"], "sender": "+447700900456"}
+
+    async with opened(senders=[uk]) as channel:
+        [full] = (await outcomes(channel, first)).values()
+        answer = await outcomes(channel, second, elsewhere)
+
+    assert (type(full.failure), full.failure.retry_after_s, full.failure.paces_channel) == (RateLimited, 90, False)
+    assert answer[second.id].failure.code == "not-its-turn"
+    assert 80 < answer[second.id].failure.retry_after_s <= 90
+    assert answer[elsewhere.id].failure is None
+    assert [form["To"] for form in twilio.forms] == ["+12025550141", "+447700900123"]

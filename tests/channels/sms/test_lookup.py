@@ -101,6 +101,22 @@ async def test_a_number_of_ones_own_is_recognised_too(
         assert await looked_up(channel, in_doubt(message)) == {message.id: (sid,)}
 
 
+async def test_a_brand_and_a_simplified_text_are_recognised_as_they_went_out(
+    twilio: Any, opened: Callable[..., Any], outbound: Callable[..., Outbound]
+) -> None:
+    message = outbound(NUMBER, "Ci manchi, Niccolò… −20%", brand="outlet")
+    sid = twilio.keep({"To": NUMBER, "Body": "Ci manchi, Niccolò... -20%", "From": "+12025550111"})
+    twilio.keep(form(message, Body="Ci manchi, Niccolò... -20%"))
+    async with opened(simplify=True, brands={"outlet": {"sender": "+12025550111"}}) as channel:
+        assert await looked_up(channel, in_doubt(message)) == {message.id: (sid,)}
+
+
+async def test_nothing_is_said_of_a_brand_that_is_no_longer_configured(
+    channel: SmsChannel, outbound: Callable[..., Outbound]
+) -> None:
+    assert await looked_up(channel, in_doubt(outbound(NUMBER, brand="outlet"))) == {}
+
+
 async def test_fifty_are_looked_up_at_once(twilio: Any, channel: SmsChannel, outbound: Callable[..., Outbound]) -> None:
     messages = [outbound(f"+120255501{n:02}", f"Γειά σου {n}") for n in range(50)]
     sids = {message.id: (twilio.keep(form(message)),) for message in messages}

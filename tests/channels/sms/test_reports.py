@@ -123,18 +123,39 @@ def test_a_status_is_an_event_of_our_vocabulary(channel, reported, expected):
     assert not event.address_gone
 
 
-@pytest.mark.parametrize("code", ["30005", "30006", "21610", "21614"])
+@pytest.mark.parametrize("code", ["30005", "30006", "21614"])
 def test_a_dead_number_bounces_and_is_gone(channel, code):
     [event] = channel.parse(call(status("undelivered", code)))
 
     assert (event.type, event.code, event.address_gone) == (EventType.BOUNCED, code, True)
 
 
-@pytest.mark.parametrize("code", ["30003", "30007", "30008", "30036", "12345"])
-def test_a_failure_that_is_not_the_numbers_keeps_the_number(channel, code):
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("30003", EventType.BOUNCED),
+        ("30004", EventType.FAILED),
+        ("30007", EventType.BLOCKED),
+        ("30008", EventType.FAILED),
+        ("30023", EventType.BLOCKED),
+        ("30034", EventType.BLOCKED),
+        ("30036", EventType.FAILED),
+        ("12345", EventType.FAILED),
+    ],
+)
+def test_a_failure_that_is_not_the_numbers_keeps_the_number(channel, code, expected):
     [event] = channel.parse(call(status("undelivered", code)))
 
-    assert (event.type, event.code, event.address_gone) == (EventType.FAILED, code, False)
+    assert (event.type, event.code, event.address_gone) == (expected, code, False)
+    assert event.type in channel.capabilities.reports
+
+
+def test_an_opt_out_that_shows_later_withdraws_and_keeps_the_number(channel):
+    lost, said = channel.parse(call(status("failed", "21610")))
+
+    assert (lost.type, lost.code, lost.address_gone) == (EventType.FAILED, "21610", False)
+    assert (said.type, said.message_id, said.provider_id) == (EventType.UNSUBSCRIBED, "m-1", SID)
+    assert lost.event_id != said.event_id
 
 
 async def test_an_operator_overrules_what_a_reported_code_means(opened):
@@ -144,7 +165,7 @@ async def test_an_operator_overrules_what_a_reported_code_means(opened):
     assert not event.address_gone
 
 
-def test_an_incoming_message_is_not_an_event(channel):
+def test_a_status_of_a_message_to_us_is_not_an_event(channel):
     assert list(channel.parse(call(status("received")))) == []
 
 

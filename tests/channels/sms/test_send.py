@@ -34,7 +34,7 @@ async def test_twilio_is_told_what_to_send_and_where_to_report(channel, twilio, 
 
 async def test_a_sender_stands_in_for_a_messaging_service(opened, twilio, outbound, outcomes):
     async with opened(messaging_service_sid=None, sender="Caffe Rio") as channel:
-        await outcomes(channel, outbound(status_url=None))
+        await outcomes(channel, outbound("+447700900123", status_url=None))
 
     [form] = twilio.forms
     assert form["From"] == "Caffe Rio"
