@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
@@ -10,34 +10,39 @@ import aiohttp
 from msgspec import Struct
 from yarl import URL
 
-from channels.webpush.answers import Answer, Standing, failure
+from channels.webpush import receipts
+from channels.webpush.answers import CROWDED, REFUSED, Answer, failure
 from channels.webpush.config import WebPushConfig
 from channels.webpush.endpoint import allowed
-from channels.webpush.notification import encrypted, payload, topic
-from channels.webpush.vapid import Signer, application_server_key, private_key
+from channels.webpush.notification import ENCRYPTION_BYTES, encrypted, expect_keys, payload, topic
+from channels.webpush.origins import Origins
+from channels.webpush.vapid import Keyring, private_key
 from gateway.contract import (
     API,
+    Address,
     Capabilities,
     Context,
     Failure,
+    Heard,
     Outbound,
-    Outcome,
     OutcomeUnknown,
     Part,
     PermanentFailure,
-    Quiet,
-    TransientFailure,
+    SideBySide,
+    WebhookRequest,
+    Weight,
+    retry_after_s,
 )
 
-_MARGIN_S: Final = 1.0
 _LONGEST_TTL_S: Final = 28 * 24 * 3600
 """Four weeks, what the large push services keep a message for."""
+_GUESSED_WAIT_S: Final = 30.0
 
 
-class WebPushChannel(Quiet):
+class WebPushChannel(SideBySide):
     """Sends to the push service of each device's browser.
 
-    Accepted means taken by the push service. What the device did with it nobody reports.
+    Accepted means taken by the push service; that a device showed it, its service worker reports.
     """
 
     kind: ClassVar[str] = "webpush"
@@ -54,73 +59,51 @@ class WebPushChannel(Quiet):
         per_address=True,
         window=50,
         timeout_s=30.0,
+        reports=frozenset(receipts.REPORTS.values()),
     )
 
     config: WebPushConfig
     context: Context
 
     def __init__(self, config: WebPushConfig, context: Context) -> None:
-        super().__init__(config, context)
-        self._key = private_key(config.vapid_private_key)
-        self._signer = Signer(self._key, config.subject)
-        self._standing = Standing()
-        self._gate = asyncio.Semaphore(config.concurrency)
+        super().__init__(config, context, concurrency=config.concurrency, call_s=config.timeout_s)
+        former = [private_key(secret) for secret in config.former_keys]
+        self._keys = Keyring(private_key(config.vapid_private_key), former, config.subject)
+        self._origins = Origins()
         # The time to connect is the smaller part, so that its end is told apart from a lost answer.
         self._timeout = aiohttp.ClientTimeout(total=config.timeout_s, connect=config.timeout_s / 2)
 
-    def vapid_public_key(self) -> str:
-        """The application server key that a page passes to `pushManager.subscribe`, in base64url."""
-        return application_server_key(self._key)
+    @property
+    def published(self) -> Mapping[str, str]:
+        """`application_server_key` is what a page passes to `pushManager.subscribe`, in base64url."""
+        return {"application_server_key": self._keys.current}
 
-    async def send(self, batch: Sequence[Outbound]) -> AsyncIterator[Outcome]:
-        start_by = self._start_by()
-        pending = {asyncio.create_task(self._outcome(message, start_by)) for message in batch}
-        bugs: list[BaseException] = []
-        try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    if bug := task.exception():
-                        bugs.append(bug)
-                    else:
-                        yield task.result()
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-        if bugs:
-            raise bugs[0]
+    def weigh(self, message: Outbound) -> Weight:
+        size_bytes = len(payload(message)) + ENCRYPTION_BYTES
+        return Weight(unit="notification", encoding="aes128gcm", bytes=size_bytes)
 
-    def _start_by(self) -> float:
-        """The last moment, in loop time, at which a call can begin and still end within the window."""
-        return asyncio.get_running_loop().time() + self.capabilities.timeout_s - self.config.timeout_s - _MARGIN_S
+    def examine(self, address: Address) -> None:
+        allowed(address.value, self.config.allowed_hosts, allow_http=self.config.allow_http)
+        expect_keys(address)
+        self._keys.signer_for(address)
 
-    async def _outcome(self, message: Outbound, start_by: float) -> Outcome:
-        async with self._gate:
-            try:
-                if asyncio.get_running_loop().time() > start_by:
-                    # Begun now, it could outlast the window and be in doubt for nothing.
-                    raise TransientFailure("not-started", "the push services are too slow to take the whole window")
-                return Outcome.accepted(message, await self._push(message))
-            except Failure as problem:
-                return Outcome.failed(message, problem)
+    def verify(self, request: WebhookRequest) -> None:
+        receipts.verify(request)
 
-    async def _push(self, message: Outbound) -> str | None:
+    def parse(self, request: WebhookRequest) -> Iterable[Heard]:
+        return (receipts.event(request),)
+
+    async def send_one(self, message: Outbound) -> str | None:
         """The push service's own address of the message, where it gives one."""
         url = allowed(message.address.value, self.config.allowed_hosts, allow_http=self.config.allow_http)
         origin = str(url.origin())
-        body = encrypted(payload(message, topic(message)), message.address)
-        answer = await self._post(url, body, self._headers(message, origin))
-        if 200 <= answer.status < 300:
-            self._standing.accepted(origin)
-            return answer.location
-        if answer.status in (400, 401, 403):
-            raise self._standing.refused(origin, answer.status)
-        raise failure(answer.status, answer.retry_after, datetime.now(UTC))
+        self._origins.expect_room(origin, _loop_s())
+        headers = self._headers(message, origin)
+        return self._taken(origin, await self._post(url, encrypted(payload(message), message.address), headers))
 
     def _headers(self, message: Outbound, origin: str) -> dict[str, str]:
         return {
-            "Authorization": self._signer.header(origin, time.time()),
+            "Authorization": self._keys.signer_for(message.address).header(origin, time.time()),
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
             "TTL": str(ttl_s(message.expires_at, self.context.now())),
@@ -140,11 +123,31 @@ class WebPushChannel(Quiet):
                 )
         # Not chained: aiohttp's texts can quote the endpoint, which is a capability.
         except aiohttp.ClientConnectorError as error:
-            raise TransientFailure("no-connection", f"no connection to the push service: {error.strerror}") from None
+            raise self._away(url, f"no connection to the push service: {error.strerror}") from None
         except aiohttp.ConnectionTimeoutError:
-            raise TransientFailure("no-connection", "the push service took no connection in time") from None
+            raise self._away(url, "the push service took no connection in time") from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise OutcomeUnknown("no-answer", f"no answer from the push service: {type(error).__name__}") from None
+
+    def _away(self, url: URL, detail: str) -> Failure:
+        return self._origins.unreachable(str(url.origin()), detail, _loop_s())
+
+    def _taken(self, origin: str, answer: Answer) -> str | None:
+        """Raises the Failure that an answer stands for."""
+        self._origins.answered(origin, _loop_s())
+        if answer.is_success:
+            self._origins.accepted(origin)
+            return answer.location
+        if answer.status in REFUSED:
+            raise self._origins.refused(origin, answer.status)
+        if answer.status in CROWDED:
+            wait_s = retry_after_s(answer.retry_after, datetime.now(UTC), _GUESSED_WAIT_S)
+            raise self._origins.crowded(origin, f"http-{answer.status}", wait_s, _loop_s())
+        raise failure(answer.status)
+
+
+def _loop_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def ttl_s(expires_at: datetime | None, now: datetime) -> int:

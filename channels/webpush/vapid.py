@@ -1,6 +1,7 @@
-"""Who we are to a push service: a P-256 key pair and the signed header made with it (RFC 8292)."""
+"""Who we are to a push service: P-256 key pairs and the signed headers made with them (RFC 8292)."""
 
 import base64
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from msgspec import Struct
 from py_vapid import Vapid02
 
-from gateway.contract import Secret
+from gateway.contract import Address, PermanentFailure, Secret
 
 _LIFE_S: Final = 12 * 3600
 _RENEW_BEFORE_S: Final = 3600
@@ -57,6 +58,34 @@ def _from_raw(text: str) -> ec.EllipticCurvePrivateKey:
 def application_server_key(key: ec.EllipticCurvePrivateKey) -> str:
     """The public half as browsers want it: the uncompressed point in base64url, 87 characters."""
     return _base64url(key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+
+class Keyring:
+    """The key pairs that subscriptions were made with: the current one, and former ones for as long as some live.
+
+    A subscription is bound to its pair for life (RFC 8292 4). Its address names the pair by the public half in
+    `data["key"]`; one that names none was stored before there was a choice, so it belongs to the oldest pair.
+    """
+
+    def __init__(
+        self, current: ec.EllipticCurvePrivateKey, former: Sequence[ec.EllipticCurvePrivateKey], subject: str
+    ) -> None:
+        """`former` are in the order in which they were in use, the latest first."""
+        self._signers = {application_server_key(key): Signer(key, subject) for key in (current, *former)}
+        self.current = application_server_key(current)
+        self._oldest = application_server_key((current, *former)[-1])
+
+    def signer_for(self, address: Address) -> "Signer":
+        """Raises PermanentFailure where the pair is not in the configuration.
+
+        The address is not called gone: a key that was left out by mistake may come back.
+        """
+        signer = self._signers.get(address.data.get("key") or self._oldest)
+        if signer is None:
+            raise PermanentFailure(
+                "key-lost", "subscribed with a key that is neither vapid_private_key nor one of former_keys"
+            )
+        return signer
 
 
 class Signer:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from channels.webpush import WebPushChannel
 from gateway.contract import (
+    UNREACHABLE,
     ChannelMisconfigured,
     OutcomeUnknown,
     PermanentFailure,
@@ -36,6 +37,7 @@ async def failure_of(channel, outcomes, message):
         (404, RecipientGone),
         (410, RecipientGone),
         (413, PermanentFailure),
+        (406, RateLimited),
         (418, PermanentFailure),
         (429, RateLimited),
         (500, TransientFailure),
@@ -92,7 +94,7 @@ async def test_a_refused_connection_proves_that_nothing_was_sent(channel, servic
 
 async def test_a_wrong_key_is_the_channels_fault_and_no_subscription_is_lost(channel, service, outbound, outcomes):
     async def not_ours(request: web.Request) -> web.StreamResponse:
-        ours = channel.vapid_public_key() in request.headers["Authorization"]
+        ours = channel.published["application_server_key"] in request.headers["Authorization"]
         return web.Response(status=403 if ours else 201)
 
     batch = [outbound(service.subscribe(not_ours)) for _ in range(3)]
@@ -156,6 +158,43 @@ async def test_an_endpoint_that_is_no_push_service_is_never_called(channel, serv
 
     assert type(failure) is PermanentFailure
     assert failure.code == "endpoint-not-allowed"
+
+
+async def test_a_push_service_that_is_away_alone_does_not_make_the_channel_ill(
+    channel, service, closed_port, outbound, outcomes
+):
+    away = outbound(msgspec.structs.replace(service.subscribe(), value=f"http://127.0.0.1:{closed_port}/push/x"))
+    before = await failure_of(channel, outcomes, away)
+    await outcomes(channel, outbound(service.subscribe()))
+    after = await failure_of(channel, outcomes, away)
+
+    assert (before.code, before.code in UNREACHABLE) == ("no-connection", True)
+    assert (after.code, after.code in UNREACHABLE) == ("push-service-away", False)
+    assert type(after) is TransientFailure
+
+
+@pytest.mark.parametrize("status", [406, 429])
+async def test_a_wish_to_slow_down_is_about_that_message_alone(channel, service, outbound, outcomes, answering, status):
+    failure = await failure_of(channel, outcomes, outbound(service.subscribe(answering(status))))
+
+    assert type(failure) is RateLimited
+    assert not failure.paces_channel
+    assert await failure_of(channel, outcomes, outbound(service.subscribe())) is None
+
+
+async def test_a_push_service_that_says_so_three_times_is_left_in_peace_and_the_others_are_not(
+    channel, service, other_service, outbound, outcomes, answering
+):
+    for _ in range(3):
+        await outcomes(channel, outbound(service.subscribe(answering(429, Retry_After="600"))))
+    posts = service.posts
+
+    failure = await failure_of(channel, outcomes, outbound(service.subscribe()))
+
+    assert (type(failure), failure.code, failure.paces_channel) == (RateLimited, "resting", False)
+    assert 590 < failure.retry_after_s <= 600
+    assert service.posts == posts
+    assert await failure_of(channel, outcomes, outbound(other_service.subscribe())) is None
 
 
 async def test_this_machine_is_called_only_where_the_operator_allows_it(opened, service, outbound, outcomes):
@@ -226,5 +265,5 @@ async def test_what_cannot_begin_in_time_is_not_begun(opened, service, outbound,
         answer = await outcomes(channel, *batch)
 
     kinds = [type(outcome.failure) for outcome in answer.values()]
-    assert kinds.count(TransientFailure) + kinds.count(OutcomeUnknown) == 6
-    assert kinds.count(TransientFailure) == 6 - service.posts > 0
+    assert kinds.count(RateLimited) + kinds.count(OutcomeUnknown) == 6
+    assert kinds.count(RateLimited) == 6 - service.posts > 0

@@ -28,16 +28,17 @@ async def test_the_browser_decrypts_what_was_written(channel, service, outbound,
         "icon": "https://shop.example.com/icon.png",
     }
 
-    await outcomes(channel, outbound(service.subscribe(), parts=parts))
+    url = "https://gateway.example.com/hooks/webpush/m-1"
+    await outcomes(channel, outbound(service.subscribe(), parts=parts, status_url=url))
 
     [received] = service.received
-    assert received.payload == {**parts, "tag": received.headers["Topic"]}
+    assert received.payload == {**parts, "tag": received.headers["Topic"], "lang": "el-GR", "status_url": url}
 
 
-async def test_a_notification_without_a_link_has_none_in_its_payload(channel, service, outbound, outcomes):
+async def test_what_a_message_has_not_its_payload_has_not_either(channel, service, outbound, outcomes):
     await outcomes(channel, outbound(service.subscribe()))
 
-    assert set(service.received[0].payload) == {"title", "body", "tag"}
+    assert set(service.received[0].payload) == {"title", "body", "tag", "lang"}
 
 
 async def test_the_service_can_tell_who_we_are(channel, service, outbound, outcomes, clock_s):
@@ -47,7 +48,7 @@ async def test_the_service_can_tell_who_we_are(channel, service, outbound, outco
     assert received.claims["aud"] == service.url
     assert received.claims["sub"] == "mailto:push@example.com"
     assert clock_s + 11 * 3600 < received.claims["exp"] < clock_s + 13 * 3600
-    assert received.public_key == channel.vapid_public_key()
+    assert received.public_key == channel.published["application_server_key"]
 
 
 async def test_each_push_service_gets_a_header_of_its_own(channel, service, other_service, outbound, outcomes):
@@ -128,14 +129,16 @@ async def test_an_outcome_is_yielded_while_another_post_still_runs(channel, serv
 
 
 async def test_a_payload_of_three_thousand_bytes_travels_and_one_more_does_not(channel, service, outbound, outcomes):
-    frame = len('{"title":"","body":"","tag":""}') + 32 + len("Ciao")
+    frame = len('{"title":"","body":"","tag":"","lang":"el-GR"}') + 32 + len("Ciao")
     fits = outbound(service.subscribe(), parts={"title": "Ciao", "body": "x" * (3000 - frame)})
     too_long = outbound(service.subscribe(), parts={"title": "Ciao", "body": "x" * (3001 - frame)})
 
     answer = await outcomes(channel, fits, too_long)
 
     assert answer[fits.id].failure is None
-    assert service.received[0].bytes <= 4096
+    assert service.received[0].bytes == channel.weigh(fits).bytes == 3103
+    with pytest.raises(PermanentFailure, match="payload-too-large"):
+        channel.weigh(too_long)
     assert type(answer[too_long.id].failure) is PermanentFailure
     assert answer[too_long.id].failure.code == "payload-too-large"
 
