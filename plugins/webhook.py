@@ -7,6 +7,7 @@ Use it as it is, or as a pattern: everything a channel must do is on this page. 
     url = "https://app.example.com/messages"
     secrets = ["${WEBHOOK_SECRET}"]        # whsec_... (Standard Webhooks)
 
+What the service is told is in `Call`, and what it may tell later, on https://GATEWAY/hooks/webhook, in `Report`.
 Calls in both directions are signed as https://www.standardwebhooks.com describes: by
 HMAC-SHA256 over `id.timestamp.body`. The gateway repeats a call whose answer was lost, with the
 same `webhook-id`; whoever has seen that id before answers 200 and does nothing.
@@ -17,7 +18,7 @@ import binascii
 import hmac
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -31,10 +32,10 @@ from gateway.contract import (
     BadWebhook,
     Capabilities,
     ChannelMisconfigured,
+    Context,
     CouponView,
     EventType,
     Failure,
-    OneByOne,
     Outbound,
     OutcomeUnknown,
     Part,
@@ -42,20 +43,25 @@ from gateway.contract import (
     ProviderEvent,
     RateLimited,
     Secret,
+    SideBySide,
     TransientFailure,
+    Visitor,
     WebhookRequest,
+    retry_after_s,
 )
 
 _TOLERANCE_S: Final = 300
 _MOST_ANSWER_BYTES: Final = 65_536
+_PAUSE_S: Final = 30.0
 
 
 class WebhookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to call. Calls are signed with every secret and taken with any, for rotation."""
+    """Where to call, and how often at once. Calls are signed with every secret and taken with any, for rotation."""
 
     url: str
     secrets: Annotated[tuple[Secret, ...], Meta(min_length=1, max_length=3)]
     timeout_s: Annotated[float, Meta(ge=0.1, le=10)] = 5.0
+    concurrency: Annotated[int, Meta(ge=1, le=100)] = 5
 
     def __post_init__(self) -> None:
         url = urlsplit(self.url)
@@ -78,6 +84,8 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime | None
     title: str | None = None
     coupon: CouponView | None = None
+    unsubscribe_url: str | None = None
+    is_test: bool = False
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -94,9 +102,11 @@ class Report(Struct, frozen=True, kw_only=True):
     message_id: str | None = None
     provider_id: str | None = None
     at: Annotated[datetime, Meta(tz=True)] | None = None
+    code: str | None = None
+    by: Visitor | None = None
 
 
-class WebhookChannel(OneByOne):
+class WebhookChannel(SideBySide):
     """One call per message. The recipient is named by the id that your own systems gave."""
 
     kind: ClassVar[str] = "webhook"
@@ -106,12 +116,15 @@ class WebhookChannel(OneByOne):
         address_kind="external_id",
         parts={"title": Part(kind="line", required=False, max_chars=200), "body": Part(kind="text")},
         idempotent=True,
-        window=10,
+        window=50,
         timeout_s=110,
         reports=frozenset(EventType),
     )
 
     config: WebhookConfig
+
+    def __init__(self, config: WebhookConfig, context: Context) -> None:
+        super().__init__(config, context, concurrency=config.concurrency, call_s=config.timeout_s)
 
     async def send_one(self, message: Outbound) -> str | None:
         body = msgspec.json.encode(_call(message))
@@ -122,7 +135,7 @@ class WebhookChannel(OneByOne):
                 self.config.url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 if not 200 <= response.status < 300:
-                    raise _refusal(response.status, response.headers.get("Retry-After", ""))
+                    raise _refusal(response.status, response.headers.get("Retry-After"))
                 return await _provider_id(response)
         except aiohttp.ClientConnectorError as error:
             raise TransientFailure("no-connection", f"no connection to the service: {error.strerror}") from None
@@ -157,6 +170,8 @@ class WebhookChannel(OneByOne):
             at=report.at,
             message_id=message_id,
             provider_id=report.provider_id,
+            code=report.code,
+            by=report.by,
         )
         return (event,)
 
@@ -199,16 +214,18 @@ def _call(message: Outbound) -> Call:
         body=message.parts["body"],
         coupon=message.coupon,
         expires_at=message.expires_at,
+        unsubscribe_url=message.unsubscribe_url,
+        is_test=message.is_test,
     )
 
 
-def _refusal(status: int, retry_after: str) -> Failure:
+def _refusal(status: int, retry_after: str | None) -> Failure:
     code = f"http-{status}"
     match status:
         case 429:
-            return RateLimited(_seconds(retry_after, 30), code)
+            return RateLimited(retry_after_s(retry_after, datetime.now(UTC), _PAUSE_S), code)
         case 503 if retry_after:
-            return RateLimited(_seconds(retry_after, 30), code)
+            return RateLimited(retry_after_s(retry_after, datetime.now(UTC), _PAUSE_S), code)
         case 408 | 425:
             return TransientFailure(code, "the service asks to try again")
         case 401 | 403 | 404 | 410:
@@ -219,10 +236,6 @@ def _refusal(status: int, retry_after: str) -> Failure:
             return PermanentFailure(code, "the service refuses this message")
         case _:
             return TransientFailure(code, "the service is in trouble")
-
-
-def _seconds(retry_after: str, guess_s: float) -> float:
-    return min(max(float(retry_after), 1.0), 3600.0) if retry_after.isdecimal() else guess_s
 
 
 async def _provider_id(response: aiohttp.ClientResponse) -> str | None:

@@ -3,7 +3,7 @@
 from gateway.registry.discovery import Catalogue, Provider, discover
 from gateway.registry.egress import BlockedAddress, guarded_session
 from gateway.registry.guarded import Guarded
-from gateway.registry.registry import Installed, Loan, Registry, configure, open_registry
+from gateway.registry.registry import Installed, Loan, Registry, Setup, configure, open_registry
 
 __all__ = [
     "BlockedAddress",
@@ -13,6 +13,7 @@ __all__ = [
     "Loan",
     "Provider",
     "Registry",
+    "Setup",
     "configure",
     "discover",
     "guarded_session",

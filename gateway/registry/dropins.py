@@ -25,10 +25,11 @@ def present(plugins: Path | None) -> list[DropIn]:
     if plugins is None or not plugins.is_dir():
         return []
     named = sorted(path for path in plugins.iterdir() if not path.name.startswith(("_", ".")))
-    return [DropIn(path=path, source=f"{plugins.name}/{path.name}") for path in named if _is_code(path)]
+    return [DropIn(path=path, source=f"{plugins.name}/{path.name}") for path in named if is_code(path)]
 
 
-def _is_code(path: Path) -> bool:
+def is_code(path: Path) -> bool:
+    """Whether a path can be loaded: a Python file, or a folder that is a package."""
     return (path.suffix == ".py" and path.is_file()) or (path / "__init__.py").is_file()
 
 

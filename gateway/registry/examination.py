@@ -91,8 +91,9 @@ def _methods(candidate: type) -> Iterator[str]:
         yield "a channel that listens needs `listen`, an `async def` method"
     if _says(candidate, "reconciles") and not inspect.iscoroutinefunction(getattr(candidate, "look_up", None)):
         yield "a channel that reconciles needs `look_up`, an `async def` method"
-    if inspect.iscoroutinefunction(getattr(candidate, "weigh", None)):
-        yield _why_not_coroutine("weigh")
+    for name in ("weigh", "examine"):
+        if inspect.iscoroutinefunction(getattr(candidate, name, None)):
+            yield _why_not_coroutine(name)
     for name in ("send", "verify", "parse"):
         method = getattr(candidate, name, None)
         if not callable(method):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.contract import (
+    Address,
     BadSignature,
     BadWebhook,
     BatchTicket,
@@ -25,6 +26,7 @@ from gateway.contract import (
     PieceRefused,
     PrintFile,
     ProviderEvent,
+    Quiet,
     RateLimited,
     TransientFailure,
     WebhookAnswer,
@@ -133,6 +135,11 @@ class Guarded:
         """What anybody may know of the channel."""
         return dict(getattr(self._channel, "published", {}))
 
+    @property
+    def weighs(self) -> bool:
+        """Whether the channel has a measure of its own; for one without, a message need not be made to be weighed."""
+        return getattr(type(self._channel), "weigh", Quiet.weigh) is not Quiet.weigh
+
     def weigh(self, message: Outbound) -> Weight:
         """What a message comes to. Raises PermanentFailure where it could never be taken as it is."""
         weigh = getattr(self._channel, "weigh", None)
@@ -144,6 +151,19 @@ class Guarded:
             self._report("weigh", error)
             return Weight()
 
+    def examine(self, address: Address) -> None:
+        """Raises PermanentFailure where the channel could never write to an address, or stumbles over it."""
+        examine = getattr(self._channel, "examine", None)
+        if examine is None:
+            return
+        try:
+            examine(address)
+        except PermanentFailure as failure:
+            raise wording.plain(failure) from None
+        except BaseException as error:
+            self._report("examine", error)
+            raise PermanentFailure("adapter-bug", "the channel stumbled over the address") from None
+
     async def listen(self, hear: Hear) -> None:
         """The channel's own `listen`, until cancelled. Raises a Failure, for the caller to start it again."""
         await self.open()
@@ -154,7 +174,10 @@ class Guarded:
         await self._translated("listen", lambda: self._channel.listen(fit))
 
     async def prepare(self, request: WebhookRequest) -> None:
-        """Lets the channel fetch what `verify` needs. Raises BadSignature; a channel that stumbles refuses the call."""
+        """Lets the channel fetch what `verify` needs. Raises BadSignature; a channel that stumbles refuses the call.
+
+        Raises TransientFailure where that cannot be had now: a refusal would be final for many a provider.
+        """
         if prepare := getattr(self._channel, "prepare", None):
             try:
                 await within(HOOK_S, self._tamed("prepare", lambda: prepare(request)), grace_s=self._grace_s)
@@ -162,7 +185,10 @@ class Guarded:
                 raise BadSignature from None
 
     async def answer(self, request: WebhookRequest) -> WebhookAnswer | None:
-        """What a verified call wants to hear. Nothing where the channel stumbles: its events are on record."""
+        """What a verified call wants to hear. Nothing where the channel stumbles: its events are on record.
+
+        Raises TransientFailure where it cannot be answered now: the provider is to come again.
+        """
         if answer := getattr(self._channel, "answer", None):
             with contextlib.suppress(_Stumbled, TimeoutError):
                 told = await within(HOOK_S, self._tamed("answer", lambda: answer(request)), grace_s=self._grace_s)
@@ -243,6 +269,8 @@ class Guarded:
             return await method()
         except (BadSignature, asyncio.CancelledError):
             raise
+        except TransientFailure as failure:
+            raise wording.plain(failure) from None
         except BaseException as error:
             self._report(name, error)
             raise _Stumbled from None

@@ -1,7 +1,7 @@
 """The channels of this installation: which are ready, which are broken and why."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -34,8 +34,19 @@ class Installed(Struct, frozen=True, kw_only=True):
     published: Mapping[str, str] = {}
 
 
+class Setup(Struct, frozen=True, kw_only=True):
+    """What the table of a channel has: the keys that are set, never their values, and the type that it is read as.
+
+    `config_type` is None where nobody provides the channel.
+    """
+
+    keys: tuple[str, ...]
+    provider: str | None = None
+    config_type: type[Struct] | None = None
+
+
 class Registry(Struct, frozen=True, kw_only=True):
-    """By kind: the channels that are ready, and why the others are not.
+    """By kind: the channels that are ready, why the others are not, and how each is set up.
 
     `faults` holds what else was found wrong, by source: files in the plugins folder that do
     not load, second providers of a kind.
@@ -44,6 +55,7 @@ class Registry(Struct, frozen=True, kw_only=True):
     ready: Mapping[str, Installed]
     broken: Mapping[str, str]
     faults: Mapping[str, str]
+    setups: Mapping[str, Setup] = {}
 
 
 class Loan(Struct, frozen=True, kw_only=True):
@@ -64,18 +76,21 @@ async def open_registry(
     loan: Loan,
     *,
     where: str = "config/channels.toml",
+    opens: Collection[str] | None = None,
 ) -> AsyncIterator[Registry]:
-    """Find, configure and open the channels named in `tables`; close them all at the end.
+    """Find and configure the channels named in `tables`, and open them; close them all at the end.
 
     `tables` are those under `[channels]`, with their variables filled in. A channel that does not open is
-    ready all the same: its first `send` or `check` tries again and tells what is wrong.
+    ready all the same: its first `send` or `check` tries again and tells what is wrong. So do those
+    that are not among the kinds that it `opens` (None: all).
     """
     catalogue = discover(plugins, wanted=[kind for kind, table in tables.items() if _may_be_enabled(table)])
     async with guarded_session(loan.allow) as http:
         registry = configure(tables, catalogue, loan, http, where=where)
         try:
-            for installed in registry.ready.values():
-                await _open(installed, loan.log)
+            for kind, installed in registry.ready.items():
+                if opens is None or kind in opens:
+                    await _open(installed, loan.log)
             yield registry
         finally:
             for installed in registry.ready.values():
@@ -93,15 +108,28 @@ def configure(
     """Build one channel per enabled table. A broken one stops no other. Opens nothing."""
     ready: dict[str, Installed] = {}
     broken: dict[str, str] = {}
+    setups: dict[str, Setup] = {}
     for kind, table in tables.items():
         try:
             if configuration.is_enabled(kind, table):
+                setups[kind] = Setup(keys=tuple(table))
                 provider = _provider(kind, configuration.provider_named(kind, table), catalogue)
+                setups[kind] = _setup(table, provider)
                 ready[kind] = _install(provider, table, loan, http)
         except ConfigFault as fault:
             broken[kind] = f"{where}: {fault}"
             loan.log.error("channel.broken", channel=kind, reason=broken[kind])
-    return Registry(ready=MappingProxyType(ready), broken=MappingProxyType(broken), faults=catalogue.faults)
+    return Registry(
+        ready=MappingProxyType(ready),
+        broken=MappingProxyType(broken),
+        faults=catalogue.faults,
+        setups=MappingProxyType(setups),
+    )
+
+
+def _setup(table: Mapping[str, Any], provider: Provider) -> Setup:
+    channel: Any = provider.channel
+    return Setup(keys=tuple(table), provider=getattr(channel, "provider", None), config_type=channel.config_type)
 
 
 def _may_be_enabled(table: Any) -> bool:

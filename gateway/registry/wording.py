@@ -2,11 +2,12 @@
 
 import math
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from gateway.contract import (
     ChannelMisconfigured,
     Failure,
+    OptedOut,
     Outbound,
     OutcomeUnknown,
     PermanentFailure,
@@ -24,6 +25,7 @@ PAUSE_GUESS_S: Final = 60.0
 # The more special before the more general: a RecipientGone is a PermanentFailure too.
 _MEANINGS: Final = (
     RecipientGone,
+    OptedOut,
     PermanentFailure,
     TransientFailure,
     ChannelMisconfigured,
@@ -40,7 +42,8 @@ def plain(failure: Failure, messages: tuple[Outbound, ...] = ()) -> Failure:
     code = line(failure.code, CODE_CHARS) or "no-code"
     detail = _blotted(line(failure.detail, DETAIL_CHARS), messages)
     if isinstance(failure, RateLimited):
-        return RateLimited(_pause_s(failure.retry_after_s), code, detail)
+        scope: Literal["channel", "message"] = "channel" if failure.paces_channel else "message"
+        return RateLimited(_pause_s(failure.retry_after_s), code, detail, scope=scope)
     for meaning in _MEANINGS:
         if isinstance(failure, meaning):
             return meaning(code, detail, provider_id=provider_id(failure.provider_id))

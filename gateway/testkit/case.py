@@ -6,15 +6,19 @@ from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from msgspec import Struct
 
 from gateway.contract import BatchTicket, Context, Outbound
 from gateway.registry import configuration, guarded_session, wording
+from gateway.registry.configuration import ConfigFault
 from gateway.registry.patience import within
+from gateway.testkit.peers import HttpPeer, Provider, Reply, always, http_peer
 from gateway.testkit.recorder import Recorder
 from gateway.testkit.samples import NOW
+from gateway.testkit.watch import attended
 
 T = TypeVar("T")
 
@@ -24,34 +28,76 @@ _THIS_MACHINE: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 class Peer(Struct, frozen=True, kw_only=True):
     """A running provider to talk to. `config` overrides keys of the case's config: `{"port": 40123}`.
 
-    `messages` and `refused` replace the case's where the addresses must point at the peer.
+    `messages`, `refused` and `gone` replace the case's where the addresses must point at the peer.
     """
 
     config: Mapping[str, Any] = {}
     messages: Sequence[Outbound] = ()
     refused: Sequence[Outbound] = ()
+    gone: Sequence[Outbound] = ()
+
+
+Start = Callable[[], AbstractAsyncContextManager[Peer]]
+"""Starts a peer on this machine and stops it."""
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """A channel and all that is needed to try it. The more an author gives, the more is checked."""
+    """A channel and all that is needed to try it. The more an author gives, the more is checked.
+
+    A channel that speaks HTTP gives `provider` and `url_key`, and the kit plays all other parts: the provider that is
+    away, that hangs, that refuses our credentials, that talks nonsense. One that speaks anything else starts its
+    peers itself: `peer`, `silent`, `mute`, `denied`, `throttled`, `failing`.
+    """
 
     channel: type
-    config: Mapping[str, Any]
-    """The table as it stands in channels.toml, valid without any peer."""
+    config: Mapping[str, Any] | None
+    """The table as it stands in channels.toml, valid without any peer. None: nothing that must be built is tried."""
     messages: Sequence[Outbound]
-    """Messages that the peer takes, at least two. For a batched channel, the pieces of a batch."""
+    """Messages that the peer takes, at least two. For a batched channel, the pieces of a batch.
+
+    Without any, the case is nobody's: what an author would have to give is not asked for.
+    """
     refused: Sequence[Outbound] = ()
     """Messages that the channel or its peer refuses for good."""
-    peer: Callable[[], AbstractAsyncContextManager[Peer]] | None = None
-    """Starts a provider on this machine and stops it. Without one, nothing is sent."""
-    silent: Callable[[], AbstractAsyncContextManager[Peer]] | None = None
+    gone: Sequence[Outbound] = ()
+    """Messages whose addresses the peer calls dead."""
+
+    provider: Provider | None = None
+    """What the provider answers over HTTP, in one function. Without it and `peer`, nothing is sent."""
+    url_key: str | None = None
+    """The key of the config that takes the provider's URL; its path stays as it is in `config`."""
+    reach: Callable[[str], Peer] | None = None
+    """In place of `url_key`: what it takes to reach a provider at this URL, where addresses have to point there."""
+
+    peer: Start | None = None
+    """In place of `provider`: starts one that speaks something else than HTTP, or keeps more in mind."""
+    silent: Start | None = None
     """Starts a peer that takes connections and never answers; `silent_server` is one."""
+    mute: Start | None = None
+    """Starts a peer that takes a whole message and never says what became of it."""
+    denied: Start | Reply | None = Reply(status=401)
+    """How the provider says that our credentials are wrong."""
+    throttled: Start | Reply | None = Reply(status=429, headers={"Retry-After": "7"})
+    """How it asks us to slow down."""
+    throttled_s: float = 7.0
+    """For how long, then."""
+    failing: Start | Reply | None = Reply(status=500, body="<h1>Internal Server Error</h1>")
+    """How it says that it is in trouble."""
+    gone_as: Reply | None = None
+    """How it says that an address is dead, where that is an answer of its own, such as 410."""
+
+    hasty: Mapping[str, Any] = {}
+    """Overrides of `config` for the checks that wait in vain; `timeout_s`, where there is one, is small anyway."""
     reports: Callable[[], Sequence[Any]] | None = None
-    """Genuine calls of the provider, signed now, as `WebhookRequest`s."""
+    """Genuine calls of the provider that tell of events, signed now, as `WebhookRequest`s."""
+    replies: Callable[[], Sequence[Any]] | None = None
+    """Genuine calls that bring what people wrote back."""
     ticket: BatchTicket | None = None
     """For a batched channel: the ticket of the batch that `messages` make."""
     secrets: Sequence[str] = ()
     """Values of the config that are secret although no Secret holds them."""
+    waived: Mapping[str, str] = {}
+    """By name, why a check that the case gives nothing for says nothing about this channel. A failure stays one."""
     now: datetime = NOW
     limit_s: float = 60.0
     """How long one check may take."""
@@ -61,8 +107,16 @@ class Defect(Exception):
     """What a check found wrong."""
 
 
+class TooLate(Defect):
+    """The channel was still at it when its time was over."""
+
+
 class NotApplicable(Exception):
-    """Why a check says nothing about this channel."""
+    """Why a check says nothing about this channel: it promises no such thing."""
+
+
+class NotTried(NotApplicable):
+    """What the case lacks for a check that is about this channel."""
 
 
 class Bench:
@@ -72,15 +126,24 @@ class Bench:
         self.case = case
         self.folder = folder
         self.recorder = Recorder()
+        self.held_up: set[str] = set()
+        """What held up the loop while the channel was sending."""
         self._http = http
 
     @property
     def capabilities(self) -> Any:
         return self.case.channel.capabilities  # type: ignore[attr-defined]  # examined before
 
+    @property
+    def table(self) -> Mapping[str, Any]:
+        """The case's config. Raises NotTried where it has none."""
+        if self.case.config is None:
+            raise NotTried("no config is known that the channel takes")
+        return self.case.config
+
     def config(self, overrides: Mapping[str, Any]) -> Any:
         kind, config_type = self.case.channel.kind, self.case.channel.config_type  # type: ignore[attr-defined]
-        return configuration.decode(kind, {**self.case.config, **overrides}, config_type)
+        return configuration.decode(kind, {**self.table, **overrides}, config_type)
 
     def build(self, overrides: Mapping[str, Any] | None = None) -> Any:
         files = self.folder / "files"
@@ -98,8 +161,8 @@ class Bench:
     async def opened(self, overrides: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
         """The channel, opened and closed again."""
         channel = self.build(overrides)
-        await self.in_time("open", channel.open())
         try:
+            await self.in_time("open", channel.open())
             yield channel
         finally:
             await self.in_time("close", channel.close())
@@ -107,34 +170,82 @@ class Bench:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[tuple[Any, Peer]]:
         """The channel, opened and facing the author's peer."""
-        if self.case.peer is None:
-            raise NotApplicable("the case names no `peer`")
-        async with self.case.peer() as peer, self.opened(peer.config) as channel:
-            yield channel, self.complete(peer)
+        async with self.started() as peer, self.opened(peer.config) as channel:
+            yield channel, peer
 
-    def complete(self, peer: Peer) -> Peer:
-        """The peer with the case's messages where it brings none of its own."""
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[Peer]:
+        """The author's peer, with the case's messages where it brings none of its own."""
+        if self.case.peer is not None:
+            async with self.case.peer() as peer:
+                yield self._complete(peer)
+        elif self.case.provider is not None:
+            async with self.facing(self.case.provider) as (peer, _):
+                yield peer
+        else:
+            raise NotTried("the case names neither a `provider` nor a `peer`")
+
+    @asynccontextmanager
+    async def facing(self, provider: Provider | Reply) -> AsyncIterator[tuple[Peer, HttpPeer]]:
+        """A provider over HTTP that answers so, and what it takes to reach it."""
+        asked = always(provider) if isinstance(provider, Reply) else provider
+        if self.case.url_key is None and self.case.reach is None:
+            raise NotTried("the case names neither `url_key` nor `reach`, by which the kit could play the provider")
+        async with http_peer(asked) as http:
+            yield self._complete(self._reached(http.url)), http
+
+    @asynccontextmanager
+    async def troubled(self, trouble: Start | Reply) -> AsyncIterator[Peer]:
+        """A peer in this kind of trouble."""
+        if isinstance(trouble, Reply):
+            async with self.facing(trouble) as (peer, _):
+                yield peer
+        else:
+            async with trouble() as peer:
+                yield self._complete(peer)
+
+    def hasty(self, peer: Peer, timeout_s: float) -> dict[str, Any]:
+        """The peer's config for a wait in vain, with this `timeout_s` where the channel's config has such a key."""
+        config = {**peer.config, **self.case.hasty}
+        try:
+            self.config({**config, "timeout_s": timeout_s})
+        except ConfigFault:
+            return config
+        return {**config, "timeout_s": timeout_s}
+
+    def _reached(self, url: str) -> Peer:
+        if self.case.reach is not None:
+            return self.case.reach(url)
+        key = str(self.case.url_key)
+        return Peer(config={key: url + urlsplit(str(self.table.get(key, ""))).path})
+
+    def _complete(self, peer: Peer) -> Peer:
         return Peer(
             config=peer.config,
             messages=peer.messages or self.case.messages,
             refused=peer.refused or self.case.refused,
+            gone=peer.gone or self.case.gone,
         )
 
     async def sent(self, channel: Any, batch: Sequence[Outbound]) -> list[Any]:
         """All that the channel yields for a batch."""
-        return await self.in_time("send", _all_of(channel, batch))
+        with attended() as held_up:
+            try:
+                return await self.in_time("send", _all_of(channel, batch))
+            finally:
+                self.held_up |= held_up
 
     async def in_time(self, name: str, work: Coroutine[Any, Any, T]) -> T:
         limit_s = self.capabilities.timeout_s
         try:
             return await within(limit_s, tame(work), grace_s=2.0)
         except TimeoutError:
-            raise Defect(f"`{name}` did not end within the channel's own timeout_s of {limit_s:g} s") from None
+            raise TooLate(f"`{name}` did not end within the channel's own timeout_s of {limit_s:g} s") from None
 
     def secrets(self) -> Iterator[str]:
         """The secret values of the config."""
         yield from self.case.secrets
-        yield from configuration.secrets(self.case.config, self.case.channel.config_type)  # type: ignore[attr-defined]
+        yield from configuration.secrets(self.table, self.case.channel.config_type)  # type: ignore[attr-defined]
 
 
 @asynccontextmanager
@@ -145,9 +256,10 @@ async def bench(case: Case, folder: Path) -> AsyncIterator[Bench]:
 
 
 async def tame(work: Coroutine[Any, Any, T]) -> T:
-    """The same work, fit for a task of its own: SystemExit would leave the task and end the program."""
+    """The channel's work, fit for a task of its own: SystemExit would leave the task and end the program."""
     try:
-        return await work
+        with attended():
+            return await work
     except (SystemExit, KeyboardInterrupt) as error:
         raise Defect(wording.where(error)) from error
 

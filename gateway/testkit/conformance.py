@@ -1,6 +1,7 @@
 """Runs the checks on a channel and says what they found."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -8,23 +9,42 @@ from msgspec import Struct
 
 from gateway.registry import wording
 from gateway.registry.patience import within
-from gateway.testkit.case import Case, Defect, NotApplicable, bench
+from gateway.testkit.case import Case, Defect, NotApplicable, NotTried, bench
 from gateway.testkit.checks import REST, SHAPE, Check
 
 CHECKS: Final = tuple(each.__name__ for each in (SHAPE, *REST))
 """The names of all checks, in their order."""
 
 
+Verdict = Literal["passed", "failed", "not applicable", "not tried"]
+"""`not applicable`: the channel promises no such thing. `not tried`: the case lacks what it takes."""
+
+MARKS: Final[Mapping[Verdict, str]] = {"passed": "ok", "failed": "FAILED", "not applicable": "-", "not tried": "?"}
+
+
 class Finding(Struct, frozen=True, kw_only=True):
     """What one check found. `reason` is empty where it passed."""
 
     check: str
-    verdict: Literal["passed", "failed", "not applicable"]
+    verdict: Verdict
     reason: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """The promise that was checked."""
+        return self.check.replace("_", " ")
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise is kept, or none was made."""
+        return self.verdict in ("passed", "not applicable")
+
+    @property
+    def mark(self) -> str:
+        return MARKS[self.verdict]
+
     def __str__(self) -> str:
-        mark = {"passed": "ok", "failed": "FAILED", "not applicable": "-"}[self.verdict]
-        sentence = self.check.replace("_", " ")
+        mark, sentence = self.mark, self.sentence
         return f"{mark:>6}  {sentence}: {self.reason}" if self.reason else f"{mark:>6}  {sentence}"
 
 
@@ -65,7 +85,7 @@ async def check(case: Case) -> Report:
         findings.append(
             await _tried(each, case)
             if findings[0].verdict == "passed"
-            else _finding(each, "not applicable", "the class does not have the shape of a channel")
+            else _finding(each, "not tried", "the class does not have the shape of a channel")
         )
     return Report(channel=getattr(case.channel, "__qualname__", repr(case.channel)), findings=tuple(findings))
 
@@ -75,6 +95,9 @@ async def _tried(each: Check, case: Case) -> Finding:
         await within(case.limit_s, _run(each, case))
     except Defect as defect:
         return _finding(each, "failed", str(defect))
+    except NotTried as lacking:
+        waived = case.waived.get(each.__name__)
+        return _finding(each, "not applicable", waived) if waived else _finding(each, "not tried", str(lacking))
     except NotApplicable as reason:
         return _finding(each, "not applicable", str(reason))
     except TimeoutError:
@@ -94,5 +117,5 @@ async def _run(each: Check, case: Case) -> None:
                 raise Defect(f"{wording.where(error)}") from error
 
 
-def _finding(each: Check, verdict: Literal["passed", "failed", "not applicable"], reason: str) -> Finding:
+def _finding(each: Check, verdict: Verdict, reason: str) -> Finding:
     return Finding(check=each.__name__, verdict=verdict, reason=reason)

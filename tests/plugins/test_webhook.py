@@ -86,6 +86,29 @@ async def test_what_a_message_lacks_is_left_out(channel, service, outbound, outc
     assert set(service.taken[message.id]) == {"id", "job", "recipient", "locale", "purpose", "body", "expires_at"}
 
 
+async def test_the_service_can_offer_the_way_out_and_knows_a_trial(channel, service, outbound, outcomes):
+    message = outbound(unsubscribe_url="https://gateway.example.com/u/abc", is_test=True)
+
+    await outcomes(channel, message)
+
+    taken = service.taken[message.id]
+    assert (taken["unsubscribe_url"], taken["is_test"]) == ("https://gateway.example.com/u/abc", True)
+
+
+async def test_several_calls_are_under_way_at_once(opened, service, outbound, outcomes):
+    meeting = asyncio.Barrier(3)
+
+    async def together(request: web.Request) -> web.StreamResponse:
+        await meeting.wait()
+        return await service.accept(request)
+
+    service.answer = together
+    async with opened(concurrency=3) as channel, asyncio.timeout(8):
+        told = await outcomes(channel, outbound(), outbound(), outbound())
+
+    assert [outcome.failure for outcome in told.values()] == [None, None, None]
+
+
 async def test_a_repeated_call_is_known_by_its_id(channel, service, outbound, outcomes):
     message = outbound()
 
@@ -145,7 +168,9 @@ async def test_a_refusal_is_the_failure_it_stands_for(channel, service, outbound
     assert service.calls == 1
 
 
-@pytest.mark.parametrize(("header", "wait_s"), [("12", 12), ("0", 1), ("99999", 3600), ("soon", 30)])
+@pytest.mark.parametrize(
+    ("header", "wait_s"), [("12", 12), ("0", 1), ("99999", 3600), ("Thu, 01 Jan 2015 09:00:00 GMT", 1), ("soon", 30)]
+)
 async def test_the_pause_that_the_service_asks_for_is_kept(channel, service, outbound, outcomes, header, wait_s):
     service.answer = answering(429, Retry_After=header)
 
@@ -219,6 +244,14 @@ async def test_a_signed_report_is_taken(channel, report):
 
     assert (event.type, event.event_id, event.message_id) == (EventType.DELIVERED, "evt-1", "m-1")
     assert event.at == datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+async def test_a_report_may_say_why_and_by_whom(channel, report):
+    told = {"type": "clicked", "id": "evt-3", "message_id": "m-1", "code": "link-2", "by": "human"}
+
+    [event] = channel.parse(report(told))
+
+    assert (event.code, event.by) == ("link-2", "human")
 
 
 async def test_a_report_may_name_the_services_own_id(channel, report):

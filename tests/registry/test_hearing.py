@@ -21,6 +21,7 @@ from gateway.contract import (
     PermanentFailure,
     ProviderEvent,
     Quiet,
+    TransientFailure,
     WebhookAnswer,
     WebhookRequest,
     Weight,
@@ -94,6 +95,13 @@ def test_a_channel_that_cannot_weigh_weighs_one_message_and_says_so_in_the_log(t
 async def test_a_call_for_which_nothing_can_be_prepared_is_refused(told: BaseException) -> None:
     with pytest.raises(BadSignature):
         await guarded(told).prepare(CALL)
+
+
+async def test_a_call_for_which_nothing_can_be_fetched_now_is_not_refused_for_good() -> None:
+    with pytest.raises(TransientFailure):
+        await guarded(TransientFailure("sns-away", "not reached")).prepare(CALL)
+    with pytest.raises(TransientFailure):
+        await guarded(TransientFailure("sns-away", "not reached")).answer(CALL)
 
 
 async def test_a_challenge_is_answered() -> None:

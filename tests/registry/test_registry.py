@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from gateway.contract import ChannelMisconfigured
-from gateway.registry import Catalogue, Loan, Registry, configure, discover, open_registry
+from gateway.registry import Catalogue, Loan, Registry, Setup, configure, discover, open_registry
 from gateway.testkit.recorder import Recorder
 
 PIGEON = """
@@ -66,6 +66,23 @@ async def test_named_channels_are_opened_and_closed_again(plugins: Path, loan: L
     assert (loan.files / "pigeon" / "closed").exists()
 
 
+async def test_a_channel_that_is_not_to_be_opened_opens_when_it_is_first_called(plugins: Path, loan: Loan) -> None:
+    async with open_registry({"pigeon": {}, "raven": {}}, plugins, loan, opens=["raven"]) as registry:
+        opened = loan.files / "pigeon" / "opened"
+        assert not opened.exists()
+        await registry.ready["pigeon"].channel.check()
+        assert opened.exists()
+
+
+async def test_a_registry_knows_which_keys_are_set_and_what_reads_them(plugins: Path, loan: Loan) -> None:
+    tables = {"pigeon": {"loft": "nowhere"}, "dove": {"ring": "s3cret"}, "raven": {"enabled": False}}
+    async with open_registry(tables, plugins, loan) as registry:
+        assert set(registry.broken) == set(registry.setups) == {"pigeon", "dove"}
+        assert registry.setups["pigeon"].keys == ("loft",)
+        assert registry.setups["pigeon"].config_type is not None
+        assert registry.setups["dove"] == Setup(keys=("ring",))
+
+
 async def test_a_channel_that_no_table_names_is_not_built(plugins: Path, loan: Loan) -> None:
     async with open_registry({"pigeon": {}}, plugins, loan) as registry:
         assert set(registry.ready) == {"pigeon"}
@@ -83,11 +100,11 @@ async def test_a_channel_that_is_switched_off_is_neither_ready_nor_broken(plugin
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ({"loft": 7}, "config/channels.toml: [channels.pigeon] loft: Expected `str`, got `int`"),
+        ({"loft": 7}, "config/channels.toml: [channels.pigeon] loft: must be text, got `7`"),
         ({"lofd": "x"}, "config/channels.toml: [channels.pigeon] lofd: unknown key; did you mean `loft`?"),
         ({"loft": "nowhere"}, "config/channels.toml: [channels.pigeon] loft: there is no loft 'nowhere'"),
-        ({"enabled": "no"}, "config/channels.toml: [channels.pigeon] enabled: Expected `bool`, got `str`"),
-        ("north", "config/channels.toml: [channels.pigeon] Expected a table, got `str`"),
+        ({"enabled": "no"}, "config/channels.toml: [channels.pigeon] enabled: must be true or false"),
+        ("north", "config/channels.toml: [channels.pigeon] must be a table"),
     ],
 )
 async def test_a_broken_table_is_told_and_stops_no_other_channel(

@@ -13,6 +13,7 @@ from gateway.contract import (
     Capabilities,
     ChannelMisconfigured,
     Failure,
+    OptedOut,
     Outbound,
     Outcome,
     OutcomeUnknown,
@@ -118,6 +119,7 @@ async def test_a_bug_in_the_middle_leaves_the_answered_answered_and_the_rest_unk
     [
         ChannelMisconfigured("535", "bad password"),
         RateLimited(7.5),
+        RateLimited(7.5, "domain-pace", scope="message"),
         TransientFailure("no-route"),
         OutcomeUnknown("lost"),
     ],
@@ -137,9 +139,12 @@ async def test_a_failure_raised_from_send_holds_for_all_that_had_no_answer(
     assert failure_of(outcomes, 2).code == failure.code
     if isinstance(failure, RateLimited):
         assert failure_of(outcomes, 5).retry_after_s == 7.5  # type: ignore[attr-defined]
+        assert failure_of(outcomes, 5).scope == failure.scope  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("failure", [RecipientGone("410"), PermanentFailure("no-loft"), Failure("vague")])
+@pytest.mark.parametrize(
+    "failure", [RecipientGone("410"), OptedOut("stop"), PermanentFailure("no-loft"), Failure("vague")]
+)
 async def test_a_failure_about_one_person_raised_for_many_condemns_nobody(recorder: Recorder, failure: Failure) -> None:
     async def send(batch: Sequence[Outbound]) -> AsyncIterator[Outcome]:
         yield Outcome.accepted(batch[0])
@@ -367,8 +372,9 @@ async def test_a_pause_that_makes_no_sense_is_put_right(recorder: Recorder, told
     assert failure.retry_after_s == kept
 
 
-async def test_a_plugins_own_kind_of_failure_becomes_the_contracts(recorder: Recorder) -> None:
-    class LoftBurnt(RecipientGone):
+@pytest.mark.parametrize("meaning", [RecipientGone, OptedOut, PermanentFailure])
+async def test_a_plugins_own_kind_of_failure_becomes_the_contracts(recorder: Recorder, meaning: type[Failure]) -> None:
+    class LoftBurnt(meaning):  # type: ignore[misc,valid-type]
         def __init__(self) -> None:
             super().__init__("burnt", "the loft is gone")
 
@@ -377,7 +383,7 @@ async def test_a_plugins_own_kind_of_failure_becomes_the_contracts(recorder: Rec
             yield Outcome.failed(message, LoftBurnt())
 
     failure = failure_of(await collect(guarded(recorder, send)), 1)
-    assert type(failure) is RecipientGone
+    assert type(failure) is meaning
     assert failure.__traceback__ is None
 
 

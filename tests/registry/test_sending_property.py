@@ -13,6 +13,7 @@ from gateway.contract import (
     Capabilities,
     ChannelMisconfigured,
     Failure,
+    OptedOut,
     Outbound,
     Outcome,
     OutcomeUnknown,
@@ -29,12 +30,21 @@ from gateway.testkit.samples import outbounds
 
 CAPABILITIES = Capabilities(address_kind="loft", parts={"text": Part(kind="text")}, timeout_s=0.02)
 BATCH = outbounds(CAPABILITIES, [Address(kind="loft", value=f"loft-{number}") for number in range(4)])
-CONTRACT = {PermanentFailure, RecipientGone, TransientFailure, RateLimited, ChannelMisconfigured, OutcomeUnknown}
+CONTRACT = {
+    PermanentFailure,
+    RecipientGone,
+    OptedOut,
+    TransientFailure,
+    RateLimited,
+    ChannelMisconfigured,
+    OutcomeUnknown,
+}
 
 failures = st.sampled_from(
     [
         PermanentFailure("p"),
         RecipientGone("g"),
+        OptedOut("o"),
         TransientFailure("t"),
         RateLimited(1),
         ChannelMisconfigured("m"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.contract import BatchTicket, Piece, PrintFile
-from gateway.testkit.case import Bench, Defect, NotApplicable
+from gateway.testkit.case import Bench, Defect, NotApplicable, NotTried
 
 
 async def an_export_is_deterministic(bench: Bench) -> None:
@@ -61,7 +61,7 @@ def _batch(bench: Bench) -> tuple[BatchTicket, list[Piece]]:
     if not bench.capabilities.batched:
         raise NotApplicable("the channel is not batched")
     if bench.case.ticket is None:
-        raise NotApplicable("the case names no `ticket`")
+        raise NotTried("the case names no `ticket`")
     pieces = [Piece(sequence=number, message=message) for number, message in enumerate(bench.case.messages, start=1)]
     return bench.case.ticket, pieces
 

@@ -1,22 +1,39 @@
 """Checks of what a channel says when something goes wrong."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from gateway.contract import Failure, Outbound, Outcome
-from gateway.testkit.case import Bench, Defect, NotApplicable
+from gateway.testkit.case import Bench, Defect
 from gateway.testkit.checks.sending import sent_to_nobody
+from gateway.testkit.peers import Reply
 from gateway.testkit.samples import CANARY
+
+STATUSES: Final = (200, 202, 302, 400, 401, 403, 404, 409, 410, 413, 422, 429, 500, 503)
+"""What a provider may answer and repeat our whole call in, as error pages do."""
 
 
 async def no_failure_or_log_leaks_a_person_a_body_or_a_secret(bench: Bench) -> None:
-    if bench.case.peer is None:
-        raise NotApplicable("the case names no `peer`")
     yielded, messages = await sent_to_nobody(bench)
     _look_through(bench, yielded, messages)
     async with bench.connected() as (channel, peer):
-        batch = [*peer.refused, *peer.messages]
+        batch = [*peer.refused, *peer.gone, *peer.messages]
         _look_through(bench, await bench.sent(channel, batch), batch)
+    if bench.case.url_key is None and bench.case.reach is None:
+        return  # What else it could say cannot be heard without a provider that says it.
+    for status in STATUSES:
+        await _look_at_answer(bench, status)
+
+
+async def _look_at_answer(bench: Bench, status: int) -> None:
+    """A provider that answers with all that it was told."""
+    async with bench.facing(lambda call: Reply(status=status, body=str(call))) as (peer, _):
+        try:
+            async with bench.opened(peer.config) as channel:
+                yielded = await bench.sent(channel, peer.messages)
+        except Failure as failure:
+            yielded = [Outcome.failed(message, failure) for message in peer.messages]
+    _look_through(bench, yielded, peer.messages)
 
 
 def _look_through(bench: Bench, yielded: Sequence[Any], batch: Sequence[Outbound]) -> None:
@@ -39,7 +56,8 @@ def _canaries(bench: Bench, batch: Sequence[Outbound]) -> Iterator[tuple[str, st
         if len(secret) >= 4:
             yield "a secret of the config", secret
     for message in batch:
-        yield "a recipient's address", message.address.value
+        if len(message.address.value) >= 4:
+            yield "a recipient's address", message.address.value
         if len(message.name) >= 4:
             yield "a recipient's name", message.name
         if message.coupon is not None:

@@ -1,0 +1,1 @@
+"""A channel to begin with: `sample` is one that works, `package` what makes a package of it."""

@@ -1,0 +1,5 @@
+"""The channel `sample`."""
+
+from .channel import SampleChannel
+
+__all__ = ["SampleChannel"]
