@@ -12,16 +12,29 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import event, select
 
-from gateway.contract import Capabilities, EventType, Failure, Outbound, Outcome, Part, ProviderEvent
+from gateway.contract import Capabilities, EventType, Failure, Outbound, Outcome, Part, ProviderEvent, Visitor
 from gateway.domain.consent import ConsentRow
 from gateway.domain.job import JobInput
 from gateway.domain.offer import Offer
 from gateway.domain.policy import CapRule, Policies, QuietRule
 from gateway.domain.recipient import ActivityInput, RecipientInput
 from gateway.domain.states import State
-from gateway.domain.tokens import KeyRing
+from gateway.domain.tokens import KeyRing, MessageRef
 from gateway.domain.words import SHARDS, SendKey, shard_of
-from gateway.services import accept, compose, consent, control, expand, follow, people, preview, reap, record, track
+from gateway.services import (
+    accept,
+    compose,
+    consent,
+    control,
+    expand,
+    follow,
+    people,
+    preview,
+    reap,
+    record,
+    track,
+    visit,
+)
 from gateway.services.claim import Claim, claim, places_due
 from gateway.services.installation import Installation
 from gateway.services.record import Answered
@@ -212,6 +225,15 @@ class World:
     def now(self) -> datetime:
         with self.db.snapshot() as tx:
             return clock.now(tx).business
+
+    def click(self, key: SendKey, link: int = 0, by: Visitor = "human") -> None:
+        """A minute after whatever happened last somebody follows a link: people take their time."""
+        self.later(minutes=1)
+        with self.db.transaction() as tx:
+            visit.followed(tx, MessageRef(*key, 0, link), by)
+
+    def key_of(self, message: Outbound) -> SendKey:
+        return self.house.keys.open_ref("message", message.id).key
 
     def people(self, *ids: str, grants: Iterable[str] = ("email",), purpose: str = "marketing", **profile: Any) -> None:
         """People who have agreed to be written to on the channels `grants`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.policy import BasisRule, QuietRule, Register
+from gateway.domain.replies import read, tokens_of
 from gateway.settings import Settings, SettingsError, load, write_starter
 
 PACK = """
@@ -27,6 +28,11 @@ name = "rpo-it"
 channels = ["postal"]
 valid_for = "P30D"
 source = "a decree"
+read_on = 2026-11-22
+[replies]
+stop = ["basta così"]
+phrases = ["lasciatemi in pace"]
+source = "a custom"
 read_on = 2026-11-22
 """
 
@@ -71,6 +77,16 @@ def test_the_rules_of_a_pack_are_for_its_country(config: Config) -> None:
     assert quiet.countries == basis.countries == register.countries == ("IT",)
     assert (register.name, register.valid_for, register.source) == ("rpo-it", timedelta(days=30), "a decree")
     assert register.read_on == date(2026, 11, 22)
+
+
+def test_the_words_of_all_packs_and_of_policies_count_for_everybody(config: Config) -> None:
+    config.pack("it.toml", PACK)
+    config.pack("pl.toml", PACK.replace("IT", "PL").replace("rpo-it", "rpo-pl").replace("basta così", "dosyć"))
+    config.policies('[replies]\nstop = ["schluss"]\nhelp = ["rette mich"]')
+    replies = config.load().policies.replies
+    assert replies.stop == ("schluss", "basta così", "dosyć")
+    assert (replies.help, replies.phrases) == (("rette mich",), ("lasciatemi in pace", "lasciatemi in pace"))
+    assert [read(text, replies).intent for text in ("Basta così!", "dosyc", "Schluss")] == ["stop", "stop", "stop"]
 
 
 def test_without_the_folder_there_are_no_packs(config: Config) -> None:
@@ -128,12 +144,15 @@ def test_a_pack_may_speak_of_a_usual_purpose_that_this_installation_does_not_hav
         ('source = "a law"', "", "[basis[1]] source: must be set: the law or the custom that the rule rests on"),
         ('source = "a law"', 'source = ""', "[basis[1]] source: must be set: the law or the custom that the rule rests"
          " on"),
-        ('"opt_in"', '"opt-in"', "[basis[1]] basis: Invalid enum value 'opt-in'; one of opt_in, opt_out, none"),
+        ('"opt_in"', '"opt-in"', "[basis[1]] basis: must be one of none, opt_in, opt_out"),
         ('["marketing"]', '["advertising"]', "[basis[1]] purposes: advertising is not known here; there are marketing,"
          " service, survey, transactional"),
         ('["postal"]', '["post"]', "[registers[1]] channels: post is not known here; there are email, postal, sms,"
          " webpush"),
         ('"P30D"', '"PT0S"', "[registers[1]] valid_for: must be longer than nothing, such as P30D"),
+        ("phrases =", "phrase =", "[replies] phrase: unknown key; did you mean phrases?"),
+        ('["basta così"]', '["…"]', "[replies] stop: holds a word without a letter or digit"),
+        ('source = "a custom"', "", "[replies] source: must be set: the law or the custom that the rule rests on"),
         ("country", "country =", "is not TOML: Invalid value (at line 2, column 11)"),
     ],
 )  # fmt: skip
@@ -147,7 +166,8 @@ def test_a_rule_says_when_it_was_read(config: Config) -> None:
     config.pack("it.toml", PACK.replace("read_on = 2026-11-22", ""))
     told = "must be set: the day on which the source was read, such as 2026-11-22"
     assert config.problems() == [
-        f"countries/it.toml: [{table}[1]] read_on: {told}" for table in ("quiet_hours", "basis", "registers")
+        f"countries/it.toml: [{table}] read_on: {told}"
+        for table in ("quiet_hours[1]", "basis[1]", "registers[1]", "replies")
     ]
 
 
@@ -210,6 +230,15 @@ def test_the_starters_packs_load(started: Path) -> None:
 def test_the_starters_packs_ask_for_consent_and_loosen_nothing(started: Path) -> None:
     """A pack goes before what the operator says of the purpose: one that loosens would undo a stricter choice."""
     assert {rule.basis for rule in load(started, {}).policies.basis} == {"opt_in"}
+
+
+def test_the_starters_packs_say_what_people_write_back(started: Path) -> None:
+    replies = load(started, {}).policies.replies
+    known = {tokens_of(word) for word in replies.stop}
+    assert {("stop",), ("opt", "out"), ("arret",), ("baja",), ("abmelden",), ("annulla",)} <= known
+    assert [word for word in (*replies.stop, *replies.phrases) if read(word, replies).intent != "stop"] == []
+    assert [word for word in replies.start if read(word, replies).intent != "start"] == []
+    assert [word for word in replies.help if read(word, replies).intent != "help"] == []
 
 
 def test_the_starters_registers_are_on_where_the_law_asks_for_them(started: Path) -> None:

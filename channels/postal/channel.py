@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from channels.postal.batch import export
 from channels.postal.config import PostalConfig
 from channels.postal.geometry import card_layout
-from channels.postal.typeface import Typeface
 from gateway.contract import (
     API,
     BatchTicket,
@@ -43,6 +41,9 @@ class PostalChannel(Quiet):
 
     async def check(self) -> None:
         """Raise ChannelMisconfigured where the sender's own lines cannot be printed."""
+        # Loaded here and below: what sets type takes long to import, and most processes print nothing.
+        from channels.postal.typeface import Typeface
+
         typeface = await asyncio.to_thread(Typeface.load)
         typeface.check_sender(self.config, card_layout(self.config.address_profile))
 
@@ -61,4 +62,6 @@ class PostalChannel(Quiet):
         Raises PieceRefused (address-incomplete, missing-glyph, overflow, code-unprintable,
         duplicate-code), and ValueError where the pieces are not those of the ticket.
         """
+        from channels.postal.batch import export
+
         return export(self.config, ticket, pieces, folder)

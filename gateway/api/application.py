@@ -23,20 +23,27 @@ from gateway.api import (
     metrics,
     offers,
     privacy,
+    push_tokens,
     recipients,
     registers,
+    replies,
     schema,
+    senders,
+    template_previews,
+    templates,
+    try_out,
 )
 from gateway.api.auth import guard
 from gateway.api.door import Door, host_name
-from gateway.api.headers import security_headers
+from gateway.api.headers import open_to_other_sites, security_headers
 from gateway.api.in_flight import InFlight
 from gateway.api.metrics import Measured
 from gateway.api.misses import Misses
-from gateway.api.pages import pages
+from gateway.api.pages import pages, push_scripts, push_subscriptions
 from gateway.api.problems import exception_handlers
 from gateway.api.readings import Readings
 from gateway.api.rooms import ONE_MEGABYTE, Rooms
+from gateway.api.turnstile import Turnstile
 
 _NOUNS: Final = (
     audit,
@@ -52,10 +59,18 @@ _NOUNS: Final = (
     metrics,
     offers,
     privacy,
+    push_scripts,
+    push_subscriptions,
+    push_tokens,
     recipients,
     registers,
+    replies,
     schema,
+    senders,
 )
+
+_LONG: Final = (*jobs.HANDLERS, *templates.HANDLERS, *template_previews.HANDLERS, *try_out.HANDLERS)
+"""Routes that take whole audiences or contents."""
 
 
 def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litestar:
@@ -67,7 +82,7 @@ def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litesta
     app = Litestar(
         route_handlers=[
             *(handler for noun in _NOUNS for handler in noun.HANDLERS),
-            Router("/", route_handlers=jobs.HANDLERS, request_max_body_size=rooms.server.max_body_bytes),
+            Router("/", route_handlers=_LONG, request_max_body_size=rooms.server.max_body_bytes),
             # Taken in line by line: only the length of a line has a limit.
             Router("/", route_handlers=bulk.HANDLERS, request_max_body_size=None),
             pages(),
@@ -78,17 +93,18 @@ def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litesta
             "rooms": _provided(rooms),
             "working": _provided(InFlight()),
             "missed": _provided(Misses()),
+            "counted": _provided(Turnstile()),
             "readings": _provided(Readings()),
         },
         exception_handlers=exception_handlers(public_url),
-        before_send=[security_headers(public_url)],
+        before_send=[open_to_other_sites, security_headers(public_url)],
         request_max_body_size=ONE_MEGABYTE,
         openapi_config=None,
         logging_config=None,
         debug=False,
     )
     hosts = rooms.server.allowed_hosts or (host_name(public_url.partition("://")[2]),)
-    app.asgi_handler = Door(Measured(app.asgi_handler, rooms.meters), hosts, public_url)
+    app.asgi_handler = Door(Measured(app.asgi_handler, rooms.meters), hosts, public_url, rooms.installation.short_url)
     return app
 
 

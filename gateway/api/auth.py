@@ -19,7 +19,7 @@ _LONGEST_TOKEN = 200
 def guard(rooms: Rooms) -> Guard:
     async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         operation = handler.opt.get(PLACE)
-        if connection.scope.get("method") == "OPTIONS":
+        if connection.scope.get("method") == "OPTIONS" and not isinstance(operation, Operation):
             raise MethodNotAllowedException(headers={"Allow": _methods(connection)})
         if not isinstance(operation, Operation):
             raise Refusal("forbidden")

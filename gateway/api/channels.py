@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Response, get, post
 from msgspec import Meta, Struct, structs
@@ -11,6 +11,8 @@ from gateway.api.answers import answer
 from gateway.api.operations import needs
 from gateway.api.rooms import Call, Here, InPath, Rooms
 from gateway.contract import Capabilities, Part
+from gateway.registry import Setup
+from gateway.registry.schema import table_schema
 from gateway.services import channels as services
 from gateway.services.problems import Conflict, NotFound
 from gateway.storage import channels
@@ -18,7 +20,12 @@ from gateway.storage.types import Record
 
 
 class CapabilitiesView(Struct, frozen=True, kw_only=True):
-    """What a channel can do."""
+    """What a channel can do.
+
+    `idempotent`: handed over twice, a message is delivered once. `reconciles`: it can ask the provider what became of
+    a message. `receives`: people can write back. `listens`: it hears by other ways than calls. `reads_mail`: it
+    understands bounces that come as mail. `window` is the most messages in one call, which takes `timeout_s` at most.
+    """
 
     address_kind: str
     parts: Mapping[str, Part]
@@ -26,6 +33,12 @@ class CapabilitiesView(Struct, frozen=True, kw_only=True):
     batched: bool
     idempotent: bool
     reconciles: bool
+    receives: bool
+    listens: bool
+    reads_mail: bool
+    short_links: bool
+    window: int
+    timeout_s: float
     reports: tuple[str, ...]
 
 
@@ -36,6 +49,9 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     itself: it is asked at `check_at` whether it is well. `resting` is a channel after too many `faults` in a row: at
     `paced_until` one message tries it out. Otherwise that is the provider's wish. All on machine time. `broken`
     cannot be used before its settings are put right and the gateway is started again.
+
+    `provider` tells it from others of its kind; `keys` are set in its table (no value is ever shown); `brands` are the
+    sender profiles that messages may be written as, and `published` is what anybody may know, such as a public key.
     """
 
     kind: str
@@ -48,6 +64,10 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     faults: int = 0
     source: str | None = None
     version: str | None = None
+    provider: str | None = None
+    keys: tuple[str, ...] = ()
+    brands: tuple[str, ...] = ()
+    published: Mapping[str, str] = {}
     capabilities: CapabilitiesView | None = None
 
 
@@ -67,17 +87,26 @@ async def all_of_them(rooms: Here) -> Response[bytes]:
 
 
 def _view(rooms: Rooms, kind: str, row: Record | None) -> ChannelView:
-    installed = rooms.registry.ready.get(kind)
+    installed, setup = rooms.registry.ready.get(kind), rooms.registry.setups.get(kind, _UNKNOWN)
     if installed is None:
-        return ChannelView(kind=kind, state="broken", reason=rooms.registry.broken[kind])
+        return ChannelView(
+            kind=kind, state="broken", reason=rooms.registry.broken[kind], provider=setup.provider, keys=setup.keys
+        )
     view = ChannelView(
         kind=kind,
         state="ready",
         source=installed.source,
         version=installed.version,
+        provider=setup.provider,
+        keys=setup.keys,
+        brands=tuple(sorted(installed.brands)),
+        published=installed.published,
         capabilities=_capabilities(installed.capabilities),
     )
     return view if row is None else _with_state(view, row)
+
+
+_UNKNOWN: Final = Setup(keys=())
 
 
 def _with_state(view: ChannelView, row: Record) -> ChannelView:
@@ -102,8 +131,25 @@ def _capabilities(given: Capabilities) -> CapabilitiesView:
         batched=given.batched,
         idempotent=given.idempotent,
         reconciles=given.reconciles,
+        receives=given.receives,
+        listens=given.listens,
+        reads_mail=given.reads_mail,
+        short_links=given.short_links,
+        window=given.window,
+        timeout_s=given.timeout_s,
         reports=tuple(sorted(event.value for event in given.reports)),
     )
+
+
+@get(
+    "/v1/channels/{kind:str}/schema",
+    opt=needs("channels:read", "The JSON Schema of a channel's table in `channels.toml`", gives={200: dict[str, Any]}),
+)
+async def schema(kind: InPath, rooms: Here) -> Response[bytes]:
+    setup = rooms.registry.setups.get(kind)
+    if setup is None or setup.config_type is None:
+        raise NotFound(f"there is no channel {kind}")
+    return answer(table_schema(kind, setup.config_type, setup.provider))
 
 
 @post(
@@ -146,4 +192,4 @@ def _expect_ready(rooms: Rooms, kind: str) -> None:
         raise NotFound(f"there is no channel {kind}")
 
 
-HANDLERS: Final = (all_of_them, pause, resume)
+HANDLERS: Final = (all_of_them, schema, pause, resume)

@@ -9,26 +9,32 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from gateway.api.problems import MEDIA_TYPE, Answer, path_of
+from gateway.domain.short_code import is_code
 
 _VERB: Final = re.compile(
-    r"^(/v1/(?:jobs|channels|batches|sends|webhooks)/[^/]+(?:/messages/[^/]+)?):([a-z-]+)$"
+    r"^(/v1/(?:jobs|channels|batches|sends|webhooks|replies|templates|senders/[^/]+)/[^/]+(?:/(?:messages|versions)/[^/]+)?)"
+    r":([a-z-]+)$"
     # The ids of recipients are the customer's own, and may hold a colon.
     r"|^(/v1/recipients/[^/]+):(erase|merge)$"
 )
 _STATE_HEAD: Final = "is_head"
+SHORT: Final = "/:short"
+"""No request can name such a segment: what is routed there came to the host of short links."""
 
 
 class Door:
     """Wraps the application.
 
     A path is routed as it was sent, percent-encoded slashes and all, and `/v1/jobs/x:pause` as
-    `/v1/jobs/x/:pause`, since the router knows whole segments only. HEAD is GET without the body.
+    `/v1/jobs/x/:pause`, since the router knows whole segments only. HEAD is GET without the body. On the host of
+    short links there is nothing but these: its paths are routed below `SHORT`, where nobody else's can lead.
     """
 
-    def __init__(self, inner: ASGIApp, hosts: Sequence[str], public_url: str) -> None:
+    def __init__(self, inner: ASGIApp, hosts: Sequence[str], public_url: str, short_url: str | None = None) -> None:
         self._inner = inner
         self._hosts = frozenset(host.lower() for host in hosts)
         self._public_url = public_url
+        self._short_host = host_name(short_url.partition("://")[2]) if short_url else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
@@ -42,7 +48,7 @@ class Door:
         if refused is not None:
             await _answer(send, refused, self._public_url, path_of(path or ""))
             return
-        inner_scope: Any = {**scope, "path": path}
+        inner_scope: Any = {**scope, "path": self._placed(scope, path or "")}
         if scope["method"] == "HEAD":
             inner_scope["method"] = "GET"
             inner_scope["state"] = {**scope["state"], _STATE_HEAD: True}
@@ -51,13 +57,24 @@ class Door:
             await self._inner(inner_scope, receive, send)
 
     def _refused(self, scope: Any, path: str) -> Answer | None:
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        hosts = _hosts_of(scope)
         if len(hosts) != 1:
             return Answer(kind="bad-request", detail="a request names one Host")
         # Probes call a process by its address; /health builds no link and tells no secret.
-        if path == "/health" or host_name(hosts[0].decode("latin-1")) in self._hosts:
+        if path == "/health" or hosts[0] in self._hosts:
             return None
         return Answer(kind="misdirected", detail="this host is not in server.allowed_hosts")
+
+    def _placed(self, scope: Any, path: str) -> str:
+        """Where a path is routed to: on the host of short links what is no code leads to none."""
+        if self._short_host is None or self._short_host not in _hosts_of(scope):
+            return path
+        code = path.removeprefix("/")
+        return f"{SHORT}/{code if is_code(code) else '-'}"
+
+
+def _hosts_of(scope: Any) -> list[str]:
+    return [host_name(value.decode("latin-1")) for name, value in scope["headers"] if name == b"host"]
 
 
 def is_head(scope: Any) -> bool:

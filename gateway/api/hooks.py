@@ -10,9 +10,9 @@ from litestar import Response, route
 
 from gateway.api.answers import empty
 from gateway.api.operations import public
-from gateway.api.problems import Refusal
+from gateway.api.problems import RETRY_AWAY_S, Refusal
 from gateway.api.rooms import Here, InPath, Rooms, Visit
-from gateway.contract import BadSignature, BadWebhook, WebhookRequest
+from gateway.contract import BadSignature, BadWebhook, TransientFailure, WebhookRequest
 from gateway.domain.tokens import BadToken
 from gateway.services import hear
 
@@ -52,13 +52,23 @@ async def _heard(request: Visit, rooms: Rooms, kind: str, message_id: str | None
     except BadSignature:
         log.warning("hook.bad_signature", channel=kind)
         raise Refusal("forbidden") from None
+    except TransientFailure as failure:
+        raise _later(kind, failure) from None
     try:
         heard = installed.channel.parse(call)
     except BadWebhook as bad:
         raise Refusal("bad-request", str(bad)) from None
     await hear.put_on_record(rooms.db, rooms.installation, kind, heard)
-    wanted = await installed.channel.answer(call)
+    try:
+        wanted = await installed.channel.answer(call)
+    except TransientFailure as failure:
+        raise _later(kind, failure) from None
     return empty() if wanted is None else Response(wanted.body, media_type=wanted.media_type, status_code=200)
+
+
+def _later(kind: str, failure: TransientFailure) -> Refusal:
+    log.warning("hook.not_now", channel=kind, code=failure.code)
+    return Refusal("unavailable", headers={"Retry-After": str(RETRY_AWAY_S)})
 
 
 async def _call(request: Visit, rooms: Rooms, message_id: str | None) -> WebhookRequest:

@@ -20,7 +20,7 @@ from gateway.domain.ids import new_id
 from gateway.domain.job import JobInput
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
-from gateway.services import accept, compose, control, preview, report, tabulate
+from gateway.services import accept, compose, control, preview, report, resolve, tabulate, weighing
 from gateway.services.accept import Examined
 from gateway.services.idempotent import Answer
 from gateway.services.installation import Installation
@@ -79,10 +79,13 @@ def _demand_transactional(request: Call, rooms: Rooms, job: JobInput) -> None:
 
 async def _examined(rooms: Rooms, job: JobInput) -> Examined | Invalid:
     """In a thread: checking every template of a large job takes its time."""
+    resolved = await rooms.db.read(resolve.in_job, rooms.installation.policies, job)
     try:
-        return await asyncio.to_thread(accept.examine, rooms.installation, job)
+        examined = await asyncio.to_thread(accept.examine, rooms.installation, job, resolved)
     except Invalid as invalid:
         return invalid
+    problems = await weighing.problems_of(rooms.registry, rooms.pool, rooms.installation, examined)
+    return Invalid(problems) if problems else examined
 
 
 @post(
@@ -102,7 +105,7 @@ async def look_ahead(request: Call, rooms: Here) -> Response[bytes]:
     if isinstance(examined, Invalid):
         raise examined
     forecast = await rooms.db.read(preview.preview, rooms.installation, request.auth.client, examined)
-    return answer(await preview_of(rooms, examined.request, forecast))
+    return answer(await preview_of(rooms, examined, forecast))
 
 
 @get("/v1/jobs", opt=needs("jobs:read", "The jobs, the newest first", query=PageQuery, gives={200: JobPage}))

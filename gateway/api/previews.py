@@ -1,25 +1,34 @@
 """Samples of what a job would send, rendered as for sending, with a code that nobody can redeem."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.api.problems import RETRY_AWAY_S, Refusal
 from gateway.api.rooms import Rooms
+from gateway.contract import Address, CouponView, Outbound, PermanentFailure, Weight
 from gateway.domain.audience import Inline
+from gateway.domain.coupon import SPECIMEN
 from gateway.domain.job import JobInput
+from gateway.domain.states import State
 from gateway.domain.templates import ChannelContent, CouponNames, JobNames, RecipientNames, RenderContext
 from gateway.rendering import RenderBatch, Rendered, RenderFailure
+from gateway.services import likeness
+from gateway.services.accept import Examined
+from gateway.services.installation import Installation
 from gateway.services.preview import Count, Forecast, Sample
 from gateway.services.rules import purpose_of, zone_of
 from gateway.storage import recipients
+from gateway.storage.database import Transaction
 from gateway.storage.types import Record
 
 _PATIENCE_S: Final = 30
-SPECIMEN: Final = "XXXX-XXXX-XXXX"
+_CENT: Final = Decimal("0.01")
 
 
 class SampleError(Struct, frozen=True, kw_only=True):
@@ -39,7 +48,21 @@ class SampleView(Struct, frozen=True, kw_only=True):
     due_at: datetime
     locale: str | None = None
     parts: Mapping[str, str] | None = None
+    weight: Weight | None = None
+    """What the message comes to, as far as the channel can tell."""
     error: SampleError | None = None
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """What the messages on a channel may come to: the mean of the samples, times `recipients`. An estimate, no bill."""
+
+    channel: str
+    recipients: int
+    samples: int
+    unit: str
+    units: int
+    cost: Decimal | None
+    currency: str | None
 
 
 class Preview(Struct, frozen=True, kw_only=True):
@@ -50,58 +73,133 @@ class Preview(Struct, frozen=True, kw_only=True):
     counts: tuple[Count, ...]
     not_entering: Mapping[str, int]
     samples: tuple[SampleView, ...]
+    estimates: tuple[Estimate, ...]
+    """By channel, of those that samples were weighed of."""
 
 
-async def preview_of(rooms: Rooms, request: JobInput, forecast: Forecast) -> Preview:
+async def preview_of(rooms: Rooms, examined: Examined, forecast: Forecast) -> Preview:
     """The forecast with its samples rendered. Raises Refusal where the workers' own messages leave no room for it."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            return await _preview_of(rooms, request, forecast)
+            return await _preview_of(rooms, examined, forecast)
     except TimeoutError:
         headers = {"Retry-After": str(RETRY_AWAY_S)}
         raise Refusal("unavailable", "rendering the samples took too long", headers=headers) from None
 
 
-async def _preview_of(rooms: Rooms, request: JobInput, forecast: Forecast) -> Preview:
-    people = await rooms.db.read(recipients.profiles, [sample.recipient_id for sample in forecast.samples])
+async def _preview_of(rooms: Rooms, examined: Examined, forecast: Forecast) -> Preview:
+    known = await rooms.db.read(_known, rooms.installation, forecast.samples)
+    views = tuple([await _sample(rooms, examined, forecast, each, known) for each in forecast.samples])
     return Preview(
         at=forecast.at,
         audience=forecast.audience,
         counts=forecast.counts,
         not_entering=forecast.not_entering,
-        samples=tuple([await _sample(rooms, request, forecast, each, people) for each in forecast.samples]),
+        samples=views,
+        estimates=tuple(_estimates(forecast.counts, views)),
     )
 
 
-async def _sample(
-    rooms: Rooms, request: JobInput, forecast: Forecast, sample: Sample, people: Mapping[int, Record]
-) -> SampleView:
-    person, channel = people[sample.recipient_id], sample.channel
+class _Known(NamedTuple):
+    """The people of the samples, and where each sample would go."""
+
+    people: Mapping[int, Record]
+    addresses: Mapping[Sample, Address]
+
+
+def _known(tx: Transaction, installation: Installation, samples: Sequence[Sample]) -> _Known:
+    people = recipients.profiles(tx, [sample.recipient_id for sample in samples])
+    kinds = {sample.channel: installation.channels[sample.channel].address_kind for sample in samples}
+    ids = list(people)
+    places = {kind: recipients.live_addresses(tx, ids, kind) for kind in set(kinds.values())}
+    addresses: dict[Sample, Address] = {}
+    for sample in samples:
+        kind, id = kinds[sample.channel], sample.recipient_id
+        found = places[kind].get(id)
+        own = Address(kind=kind, value=people[id].external_id)
+        addresses[sample] = Address(kind=kind, value=found[0].value, data=found[0].data) if found else own
+    return _Known(people, addresses)
+
+
+async def _sample(rooms: Rooms, examined: Examined, forecast: Forecast, sample: Sample, known: _Known) -> SampleView:
+    person, channel = known.people[sample.recipient_id], sample.channel
+    wording = examined.wordings[0][channel]
     content = ChannelContent(
-        variants=request.steps[0].content[channel],
+        variants=wording.variants,
         parts=rooms.installation.channels[channel].parts,
-        default_locale=request.default_locale,
+        default_locale=wording.default_locale,
     )
-    context = _context(rooms, request, forecast, sample, person)
+    context = _context(rooms, examined.request, forecast, sample, person)
     [result] = await rooms.pool.render(RenderBatch(content=content, contexts=[context]))
-    return _view(person.external_id, sample, result)
+    view = SampleView(recipient=person.external_id, channel=channel, due_at=sample.due_at)
+    if isinstance(result, RenderFailure):
+        error = SampleError(code=result.code, detail=result.detail, part=result.part, line=result.line)
+        return structs.replace(view, error=error)
+    view = structs.replace(view, locale=result.locale, parts=result.parts)
+    message = _message(rooms.installation, forecast, sample, known.addresses[sample], context, result)
+    try:
+        return structs.replace(view, weight=rooms.registry.ready[channel].channel.weigh(message))
+    except PermanentFailure as failure:
+        return structs.replace(view, error=SampleError(code=failure.code, detail=failure.detail))
 
 
-def _view(recipient: str, sample: Sample, result: Rendered | RenderFailure) -> SampleView:
-    match result:
-        case Rendered(locale=locale, parts=parts):
-            return SampleView(
-                recipient=recipient, channel=sample.channel, due_at=sample.due_at, locale=locale, parts=parts
+def _message(
+    installation: Installation,
+    forecast: Forecast,
+    sample: Sample,
+    address: Address,
+    context: RenderContext,
+    result: Rendered,
+) -> Outbound:
+    spec, coupon = forecast.job.spec, context.coupon
+    return Outbound(
+        id=likeness.TOKEN,
+        send_id=likeness.TOKEN,
+        job_id=forecast.job.public_id,
+        recipient_id=context.recipient.external_id or "",
+        name=context.recipient.name or "",
+        address=address,
+        parts=result.parts,
+        locale=result.locale,
+        purpose=spec.purpose,
+        urgent=purpose_of(installation, spec).urgent,
+        unsubscribe_url=context.unsubscribe_url,
+        status_url=likeness.url(installation, f"hooks/{sample.channel}"),
+        coupon=None
+        if coupon is None
+        else CouponView(code=coupon.code, offer=spec.offer or "", title=coupon.title, valid_until=coupon.valid_until),
+        brand=spec.brand_on(0, sample.channel),
+    )
+
+
+def _estimates(counts: Sequence[Count], samples: Sequence[SampleView]) -> Iterator[Estimate]:
+    for channel in dict.fromkeys(sample.channel for sample in samples):
+        weights = [sample.weight for sample in samples if sample.channel == channel and sample.weight is not None]
+        people = sum(each.recipients for each in counts if each.channel == channel and each.state == State.QUEUED)
+        # Of messages that are counted or paid for in different ways nobody can give one sum.
+        if weights and len({(weight.unit, weight.currency) for weight in weights}) == 1:
+            yield Estimate(
+                channel=channel,
+                recipients=people,
+                samples=len(weights),
+                unit=weights[0].unit,
+                units=math.ceil(sum(weight.units for weight in weights) * people / len(weights)),
+                cost=_cost(weights, people),
+                currency=weights[0].currency,
             )
-        case RenderFailure():
-            error = SampleError(code=result.code, detail=result.detail, part=result.part, line=result.line)
-            return SampleView(recipient=recipient, channel=sample.channel, due_at=sample.due_at, error=error)
+
+
+def _cost(weights: Sequence[Weight], people: int) -> Decimal | None:
+    costs = [weight.cost for weight in weights if weight.cost is not None]
+    if len(costs) < len(weights):
+        return None
+    return (sum(costs, start=Decimal(0)) * people / len(costs)).quantize(_CENT)
 
 
 def _context(rooms: Rooms, request: JobInput, forecast: Forecast, sample: Sample, person: Record) -> RenderContext:
     installation, spec = rooms.installation, forecast.job.spec
-    example = f"{installation.public_url}/c/example"
     links: Sequence[str] = spec.steps[0].links.get(sample.channel, ())
+    purpose = purpose_of(installation, spec)
     return RenderContext(
         recipient=RecipientNames(
             name=person.name or None,
@@ -111,15 +209,13 @@ def _context(rooms: Rooms, request: JobInput, forecast: Forecast, sample: Sample
             attributes=person.attributes,
         ),
         job=JobNames(name=spec.name),
-        locale=person.locale or spec.default_locale,
+        locale=person.locale or spec.default_locale_on(0, sample.channel),
         zone=zone_of(installation, person.time_zone).key,
         vars=_variables(request, person.external_id),
         coupon=_specimen(forecast, sample),
-        unsubscribe_url=(
-            f"{installation.public_url}/u/example" if purpose_of(installation, spec).unsubscribe else None
-        ),
-        preferences_url=f"{installation.public_url}/p/example",
-        links=dict.fromkeys(range(len(links)), example),
+        unsubscribe_url=likeness.url(installation, "u") if purpose.unsubscribe else None,
+        preferences_url=likeness.url(installation, "p"),
+        links=likeness.links(installation, purpose, sample.channel, len(links)),
     )
 
 

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, InternalServerException
 from msgspec import Struct, field
 
 from gateway.api.misses import TooManyMisses
+from gateway.api.turnstile import TooOften
 from gateway.rendering import RenderingUnavailable
 from gateway.services.opt_in import AskedTooOften
 from gateway.services.problems import Conflict, InProgress, Invalid, KeyReused, NotFound
@@ -43,6 +44,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "invalid": (422, "The request makes no sense; `errors` names what is wrong."),
     "key-reused": (422, "The Idempotency-Key came with another request before."),
     "asked-too-often": (429, "The address was asked to confirm so often that it is left alone for a while."),
+    "too-often": (429, "The same was asked for too often; Retry-After says when to ask again."),
     "too-many-misses": (429, "The API key has asked for too many coupons that do not exist."),
     "unexpected": (500, "The gateway has a fault; its log tells more under `id`."),
     # 507 would say it too, but clients and proxies ask again by themselves for 503 alone (RFC 9110, 15.6.4).
@@ -166,6 +168,8 @@ def answer_to(error: Exception) -> Answer:
             )
         case AskedTooOften():
             return Answer(kind="asked-too-often", detail=str(error), headers={"Retry-After": str(error.wait_s)})
+        case TooOften():
+            return Answer(kind="too-often", headers={"Retry-After": str(error.wait_s)})
         case TooManyMisses():
             return Answer(kind="too-many-misses", headers={"Retry-After": str(error.wait_s)})
         case _:

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from gateway.api.in_flight import InFlight
 from gateway.api.misses import Misses
 from gateway.api.readings import Readings
+from gateway.api.turnstile import Turnstile
 from gateway.registry import Registry
 from gateway.rendering import RenderPool
 from gateway.services.installation import Installation
@@ -44,6 +45,7 @@ InPath = FromPath[str]
 Here = NamedDependency[SkipValidation[Rooms]]
 Working = NamedDependency[SkipValidation[InFlight]]
 Missed = NamedDependency[SkipValidation[Misses]]
+Counted = NamedDependency[SkipValidation[Turnstile]]
 Latest = NamedDependency[SkipValidation[Readings]]
 
 ONE_MEGABYTE: Final = 1024 * 1024

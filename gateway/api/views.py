@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.domain.job import Anchor, Condition, Goal
+from gateway.domain.job import Anchor, Condition, Goal, TemplateUse
 from gateway.domain.policy import Throttle
 from gateway.services import receipt
 from gateway.services.installation import Installation
@@ -15,11 +15,13 @@ from gateway.storage.types import Record
 
 
 class StepView(Struct, frozen=True, kw_only=True):
-    """A step of an accepted job. `content` names what was frozen, by channel and hash."""
+    """A step of an accepted job. By channel, `content` names what was frozen, by its hash, and `templates` the versions
+    that it was taken from."""
 
     name: str
     channels: tuple[str, ...]
     content: Mapping[str, str]
+    templates: Mapping[str, TemplateUse]
     after: timedelta
     anchor: Anchor
     only_if: Condition
@@ -189,6 +191,7 @@ def job_view(job: Job) -> JobView:
                 name=step.name,
                 channels=step.channels,
                 content=step.content,
+                templates=step.templates,
                 after=step.after,
                 anchor=step.anchor,
                 only_if=step.only_if,

@@ -106,9 +106,9 @@ def _worker(
     crew, prints = gateway.crew, gateway.settings.data_dir / "prints"
     yield "expander", _keep(crew, "expander", lambda: expander.expand_jobs(crew), stop)
     yield "steps", _keep(crew, "steps", lambda: expander.plan_steps(crew), stop)
-    yield "printer", _keep(crew, "printer", lambda: batcher.export_closed(crew, prints), stop)
     yield "notifier", run_notifier(crew, gateway.settings.egress.networks, stop)
     kinds = _chosen(gateway, channels)
+    yield "printer", _keep(crew, "printer", lambda: batcher.export_closed(crew, prints, kinds), stop)
     yield "checker", _keep(crew, "checker", lambda: checker.ask_faulty(crew, kinds), stop)
     yield "inquirer", _keep(crew, "inquirer", lambda: inquirer.ask_providers(crew, kinds), stop)
     for kind in kinds:

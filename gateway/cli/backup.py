@@ -50,7 +50,7 @@ def restore_(file: Path, check: bool, other_keys: bool, folder: Path) -> None:
 
     Nothing is sent afterwards: every channel is held, since messages that are due in the backup may have
     gone out after it. The table at the end says which. For each channel decide: let it go on with
-    `channels resume`, or first take what was due for sent with `presume-sent`.
+    `channel resume`, or first take what was due for sent with `presume-sent`.
     """
     settings = settings_in(folder)
     try:
@@ -105,7 +105,7 @@ def _tell(done: Restored, option: str) -> None:
     click.echo(
         f"\nNext:  risveglio doubts list{option}\n"
         f"       risveglio presume-sent CHANNEL --until INSTANT{option}   (takes what was due for sent)\n"
-        f"       risveglio channels resume CHANNEL{option}                (sends what is left)"
+        f"       risveglio channel resume CHANNEL{option}                 (sends what is left)"
     )
 
 

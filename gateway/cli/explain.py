@@ -37,7 +37,7 @@ def explain(job: str, recipient: str, as_json: bool, folder: Path) -> None:
     \b
     Example:  risveglio explain job_k3vq2 c-1042
     """
-    settings = settings_in(folder)
+    settings = settings_in(folder, asks_channels=True)
     try:
         found = asyncio.run(_explained(settings, job, recipient))
     except NotFound as error:

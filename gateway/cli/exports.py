@@ -97,7 +97,7 @@ def batch(batch_id: str, target: Path | None, folder: Path) -> None:
     already keeps its files as they are.
     """
     try:
-        done = asyncio.run(_export(settings_in(folder), batch_id))
+        done = asyncio.run(_export(settings_in(folder, asks_channels=True), batch_id))
     except (NotFound, Conflict, Failure) as error:
         raise click.ClickException(str(error)) from None
     if done.folder is None:
@@ -118,6 +118,6 @@ async def _export(settings: Settings, batch_id: str) -> printing.Batch:
         if found.state not in ("open", "closed"):
             return found
         if found.channel not in gateway.registry.ready:
-            raise Conflict(f"the channel {found.channel} is not ready; see: risveglio channels list")
+            raise Conflict(f"the channel {found.channel} is not ready; see: risveglio channel list")
         await gateway.db.write(printing.close, batch_id)
         return await batcher.export(gateway.crew, batch_id, settings.data_dir / "prints")

@@ -30,12 +30,13 @@ FORMATS: Final = ("ndjson", "csv")
 """Of files with people in them."""
 
 
-def settings_in(folder: Path, *, runs: bool = False) -> Settings:
+def settings_in(folder: Path, *, runs: bool = False, asks_channels: bool = False) -> Settings:
     """The settings in a folder, with the logs set up as they say.
 
-    Of a command that answers and ends, nothing below warnings: what it does, it prints.
+    Of a command that answers and ends, nothing below warnings: what it does, it prints. Only one that `runs` the
+    channels or `asks_channels` needs all that they take from variables and files.
     """
-    settings = load(folder, os.environ)
+    settings = load(folder, os.environ, complete=runs or asks_channels)
     level = settings.log.level if runs or settings.log.level == "error" else "warning"
     configure_logs(structs.replace(settings.log, level=level))
     return settings

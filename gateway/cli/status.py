@@ -8,7 +8,8 @@ from rich.table import Table
 
 from gateway.cli.options import config_option, database, settings_in
 from gateway.cli.tables import prose, show
-from gateway.services.status import ChannelStatus, Status
+from gateway.domain.reputation import OWN
+from gateway.services.status import ChannelStatus, SenderStatus, Status
 from gateway.services.status import status as read_status
 
 
@@ -22,6 +23,8 @@ def status(folder: Path) -> None:
     click.echo(f"{found.database}, schema {found.schema}, business time {_when(found.business_at)}")
     show(_processes(found))
     show(_channels(found))
+    for each in found.senders:
+        click.echo(_sender(each))
     waiting = {
         **{f"jobs {state}": count for state, count in found.jobs.items()},
         "next steps due": found.entries_due,
@@ -55,6 +58,13 @@ def _why(channel: ChannelStatus) -> str:
     told += [channel.reason] if channel.reason else []
     told += [f"until {_when(channel.paced_until)}"] if channel.paced_until else []
     return "; ".join(told)
+
+
+def _sender(sender: SenderStatus) -> str:
+    name = f"sender {sender.channel}/{sender.brand or OWN}"
+    if sender.held_at is not None:
+        return f"{name} is HELD since {_when(sender.held_at)}, for {sender.held_for}: see `risveglio senders`"
+    return f"{name} has too many {', '.join(sender.alerts)}: see `risveglio senders`"
 
 
 def _when(at: datetime) -> str:

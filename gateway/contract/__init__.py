@@ -26,6 +26,7 @@ from gateway.contract.failures import (
     UNREACHABLE,
     ChannelMisconfigured,
     Failure,
+    OptedOut,
     OutcomeUnknown,
     PermanentFailure,
     RateLimited,
@@ -44,7 +45,7 @@ from gateway.contract.message import (
     Traced,
     Weight,
 )
-from gateway.contract.pacing import retry_after_s
+from gateway.contract.pacing import Pace, retry_after_s
 from gateway.contract.secret import Secret
 
 __all__ = [
@@ -68,9 +69,11 @@ __all__ = [
     "Inbound",
     "Intent",
     "OneByOne",
+    "OptedOut",
     "Outbound",
     "Outcome",
     "OutcomeUnknown",
+    "Pace",
     "Part",
     "PermanentFailure",
     "Piece",

@@ -6,13 +6,17 @@ from typing import Any, ClassVar, Final
 
 from gateway.contract.channel import Capabilities, Context
 from gateway.contract.events import BadSignature, Heard, WebhookAnswer, WebhookRequest
-from gateway.contract.failures import Failure, TransientFailure
-from gateway.contract.message import Doubtful, Outbound, Outcome, Traced, Weight
+from gateway.contract.failures import Failure, RateLimited
+from gateway.contract.message import Address, Doubtful, Outbound, Outcome, Traced, Weight
 
 _MARGIN_S: Final = 1.0
+_LATER_S: Final = 5.0
 
 Hear = Callable[[Sequence[Heard]], Awaitable[None]]
-"""Takes what was heard; returns once it is on record, so that the provider may be told so."""
+"""Takes what was heard; returns once it is on record, so that the provider may be told so.
+
+Raises TransientFailure where that cannot be now: tell it to the provider, who comes again.
+"""
 
 
 class Quiet:
@@ -50,13 +54,21 @@ class Quiet:
         """
         return Weight()
 
+    def examine(self, address: Address) -> None:
+        """Raises PermanentFailure where an address of the channel's kind could never be written to. Pure.
+
+        Asked before an address is kept that a person's own device has handed in; sending refuses the others.
+        """
+        return None
+
     async def look_up(self, messages: Sequence[Doubtful]) -> Sequence[Traced]:
         return ()
 
     async def prepare(self, request: WebhookRequest) -> None:
         """Fetch what `verify` will need and does not hold yet, such as a certificate that the call names.
 
-        The call is anybody's at this point. Raises BadSignature where it cannot be the provider's.
+        The call is anybody's at this point. Raises BadSignature where it cannot be the provider's, TransientFailure
+        where that cannot be known just now: it is then asked to come again.
         """
         return None
 
@@ -121,11 +133,24 @@ class SideBySide(OneByOne):
         """The last moment, in loop time, at which a call can begin and still end within the window."""
         return asyncio.get_running_loop().time() + self.capabilities.timeout_s - self.call_s - _MARGIN_S
 
+    async def await_turn(self, message: Outbound, begin_by_s: float) -> None:
+        """Wait until this message may go, where its sender has a pace of its own. No place is taken meanwhile.
+
+        Raises a Failure where it cannot go within the window: no call can begin after `begin_by_s` (loop time).
+        """
+        return None
+
     async def _in_turn(self, message: Outbound, begin_by_s: float) -> Outcome:
+        try:
+            await self.await_turn(message, begin_by_s)
+        except Failure as failure:
+            return Outcome.failed(message, failure)
         async with self.gate:
             if asyncio.get_running_loop().time() > begin_by_s:
-                # Begun now, it could outlast the window and be in doubt for nothing.
-                late = TransientFailure("not-started", "the provider is too slow to take the whole window")
+                # Begun now, it could outlast the window and be in doubt for nothing. It was never tried: a slow
+                # provider must not use up its tries.
+                detail = "the provider is too slow to take the whole window"
+                late = RateLimited(_LATER_S, "not-started", detail, scope="message")
                 return Outcome.failed(message, late)
             return await outcome_of(message, self.send_one(message))
 

@@ -61,6 +61,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """Whether `listen` is to be kept running: a port, a mailbox, long polling."""
     reads_mail: bool = False
     """Whether `parse` understands bounces and complaints that come as mail."""
+    short_links: bool = False
+    """Whether each character costs: tracked links then are short ones, where the operator has a host for them."""
 
 
 class Context(Struct, frozen=True, kw_only=True):

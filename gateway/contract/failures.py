@@ -4,8 +4,10 @@
 |----------------------|--------------|------------------------------------------------------|
 | PermanentFailure     | no           | failed                                               |
 | RecipientGone        | no           | failed, address suppressed                           |
+| OptedOut             | no           | failed, consent for channel and purpose withdrawn    |
 | TransientFailure     | no           | back to queued with backoff; spends an attempt       |
 | RateLimited          | no           | back to queued, channel paced; spends no attempt     |
+| … `scope="message"`  | no           | back to queued, this message alone; spends no attempt|
 | ChannelMisconfigured | no           | channel paused, its sends stay queued                |
 | OutcomeUnknown       | maybe        | idempotent channel: retried; otherwise `in_doubt`    |
 
@@ -13,7 +15,7 @@ Any other exception counts as OutcomeUnknown with the code `adapter-bug`.
 Texts must not hold addresses, bodies or secrets: they are stored and shown.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 
 class Failure(Exception):
@@ -40,6 +42,10 @@ class RecipientGone(PermanentFailure):
     """The address is dead or refuses us for good: it is suppressed from now on."""
 
 
+class OptedOut(PermanentFailure):
+    """The provider knows that this person wants no more messages from us. The address is good, and may agree again."""
+
+
 class TransientFailure(Failure):
     """Not accepted now; a later try may succeed."""
 
@@ -52,11 +58,28 @@ Several in a row, of these or of unknown outcomes, and the channel rests for a w
 
 
 class RateLimited(Failure):
-    """The provider asks us to slow down. `retry_after_s` is what it named, else our guess."""
+    """The provider asks us to slow down. `retry_after_s` is what it named, else our guess.
 
-    def __init__(self, retry_after_s: float, code: str = "rate-limited", detail: str = "") -> None:
+    `scope` says whom that is about: the whole `channel`, or this `message` alone, because only its destination
+    (a mail domain, a carrier) gets too much.
+    """
+
+    def __init__(
+        self,
+        retry_after_s: float,
+        code: str = "rate-limited",
+        detail: str = "",
+        *,
+        scope: Literal["channel", "message"] = "channel",
+    ) -> None:
         super().__init__(code, detail)
         self.retry_after_s = retry_after_s
+        self.scope = scope
+
+    @property
+    def paces_channel(self) -> bool:
+        """Whether the channel's other messages had better wait too."""
+        return self.scope != "message"
 
 
 class ChannelMisconfigured(Failure):

@@ -11,6 +11,8 @@ from typing import Final
 
 ALPHABET: Final = "23456789ABCDFGHJKMNPQRSTVWXYZ"
 LENGTH: Final = 12
+SPECIMEN: Final = "XXXX-XXXX-XXXX"
+"""Stands in previews and test messages. Its check symbol is wrong: it can be nobody's."""
 _VALUE: Final = {symbol: value for value, symbol in enumerate(ALPHABET)}
 _WEIGHTS: Final = tuple(range(2, 13))
 
@@ -42,6 +44,8 @@ def shown(code: str) -> str:
 def parse_code(typed: str) -> str:
     """The code that a person typed or scanned: case, blanks and dashes of any kind don't matter. Never guesses."""
     code = "".join(symbol for symbol in typed if unicodedata.category(symbol) != "Pd" and not symbol.isspace()).upper()
+    if code == SPECIMEN.replace("-", ""):
+        raise BadCode("this is the specimen that previews and test messages show; it is nobody's coupon")
     if len(code) != LENGTH:
         raise BadCode(f"a code has {LENGTH} characters, this one has {len(code)}")
     strange = sorted({symbol for symbol in code if symbol not in _VALUE})

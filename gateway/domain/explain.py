@@ -106,7 +106,10 @@ def _zones(facts: Facts) -> list[str]:
 _SEEN: Final[Mapping[Reason, Callable[[Facts, Rules, Route], dict[str, Any]]]] = {
     "erased": lambda facts, rules, route: {"erased": facts.erased},
     "no_address": lambda facts, rules, route: {"needs": route.address_kind, "has": sorted(facts.address_kinds)},
-    "suppressed": lambda facts, rules, route: {"suppressed": sorted(facts.suppressed_kinds)},
+    "suppressed": lambda facts, rules, route: {
+        "suppressed": sorted(facts.suppressed_kinds),
+        "until": facts.suppressed_until.get(route.address_kind),
+    },
     "no_consent": lambda facts, rules, route: {
         "basis": route.basis_for(facts.country),
         "country": facts.country,

@@ -4,14 +4,34 @@ msgspec names the regular expression that a text does not match, and not what ma
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
 from typing import Any, Final, get_args
 
 from msgspec import Meta, inspect
 
-from gateway.domain.words import AddressKind, ChannelName, CountryCode, Currency, ExternalId, Key, Locale, PurposeName
+from gateway.domain.shapes import inside, kinds_at, words
+from gateway.domain.words import (
+    AddressKind,
+    ChannelName,
+    ContentName,
+    CountryCode,
+    Currency,
+    ExternalId,
+    Key,
+    Locale,
+    PurposeName,
+)
 
-PATTERNED: Final = (AddressKind, ChannelName, CountryCode, Currency, ExternalId, Key, Locale, PurposeName)
+PATTERNED: Final = (
+    AddressKind,
+    ChannelName,
+    ContentName,
+    CountryCode,
+    Currency,
+    ExternalId,
+    Key,
+    Locale,
+    PurposeName,
+)
 """The types that are a pattern, each with a description of it and an example."""
 
 _FORMATS: Final[Mapping[str, str]] = {
@@ -45,46 +65,8 @@ _SPELLED: Final[Mapping[str, str]] = {**_FORMATS, **dict(map(_spelled, PATTERNED
 def _known(shape: Any, path: Sequence[str | int]) -> Iterator[str]:
     """The words that may stand at a path. Where a choice stands on the way, those of all its alternatives."""
     *way, last = path or [""]
-    kinds = list(_alternatives(inspect.type_info(shape)))
-    for step in way:
-        kinds = [found for kind in kinds for found in _inside(kind, step)]
-    for kind in kinds:
-        if isinstance(kind, inspect.StructType) and kind.tag_field == last:
-            yield str(kind.tag)
-        for found in _inside(kind, last):
-            yield from _words(found)
-
-
-def _alternatives(kind: inspect.Type) -> Iterator[inspect.Type]:
-    match kind:
-        case inspect.UnionType(types=kinds):
-            for each in kinds:
-                yield from _alternatives(each)
-        case inspect.Metadata(type=inner):
-            yield from _alternatives(inner)
-        case _:
-            yield kind
-
-
-def _inside(kind: inspect.Type, step: str | int) -> Iterator[inspect.Type]:
-    match kind:
-        case inspect.StructType(fields=fields):
-            inner: Sequence[inspect.Type] = [field.type for field in fields if field.encode_name == step]
-        case inspect.DictType(value_type=value):
-            inner = [value]
-        case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
-            inner = [item]
-        case inspect.TupleType(item_types=items) if isinstance(step, int):
-            inner = items[step : step + 1]
-        case _:
-            inner = []
-    for each in inner:
-        yield from _alternatives(each)
-
-
-def _words(kind: inspect.Type) -> Iterator[str]:
-    match kind:
-        case inspect.LiteralType(values=values):
-            yield from map(str, values)
-        case inspect.EnumType(cls=cls):
-            yield from (str(each.value) for each in cls if isinstance(each, Enum))
+    for kind in kinds_at(shape, way):
+        if isinstance(kind.type, inspect.StructType) and kind.type.tag_field == last:
+            yield str(kind.type.tag)
+        for found in inside(kind.type, last):
+            yield from words(found.type)

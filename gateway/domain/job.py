@@ -1,5 +1,6 @@
 """A job: an audience, a message in steps, and the policy it runs under. Frozen when accepted."""
 
+from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Annotated, Literal
 
@@ -7,7 +8,16 @@ from msgspec import Meta, Struct
 
 from gateway.domain.audience import Audience, Expression
 from gateway.domain.policy import CapRule, Throttle
-from gateway.domain.words import ChannelName, Key, Locale, PurposeName, Share, refuse_endless, refuse_nul
+from gateway.domain.words import (
+    ChannelName,
+    ContentName,
+    Key,
+    Locale,
+    PurposeName,
+    Share,
+    refuse_endless,
+    refuse_nul,
+)
 
 Anchor = Literal["entry", "previous", "coupon_end"]
 """What a step's delay counts from: the entry, the previous step's acceptance, the end of the coupon."""
@@ -17,13 +27,29 @@ Source = Annotated[str, Meta(max_length=200_000)]
 Variants = dict[Locale, dict[str, Source]]
 """Template sources by locale and part."""
 
+VersionNumber = Annotated[int, Meta(ge=1, le=32_767)]
+Content = Mapping[ContentName, Mapping[str, Source] | str | VersionNumber]
+"""What is said on a channel: variants, or a template that is kept, `{"template": "winback-15", "version": 3}`.
+
+Without a version: the latest that was approved where the purpose asks for approval, else the latest.
+"""
+
+
+class TemplateUse(Struct, frozen=True, kw_only=True):
+    """The version of a template that a content was taken from; what is said in it of language and sender goes along."""
+
+    template: str
+    version: int
+    default_locale: str
+    brand: str | None = None
+
 
 class StepInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One message. Channels are tried in this order: the first that may reach the person is used."""
 
     name: Key
     channels: Annotated[tuple[ChannelName, ...], Meta(min_length=1, max_length=10)]
-    content: Annotated[dict[ChannelName, Variants], Meta(min_length=1)]
+    content: Annotated[Mapping[ChannelName, Content], Meta(min_length=1)]
     after: timedelta = timedelta(0)
     anchor: Anchor = "previous"
     only_if: Condition = "not_redeemed"
@@ -89,6 +115,8 @@ class Step(Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...]
     content: dict[str, str]
     """Channel to the hash of its content."""
+    templates: dict[str, TemplateUse] = {}
+    """By channel, where its content was not the job's own."""
     uses_coupon: frozenset[str]
     """The channels whose content shows a coupon."""
     links: dict[str, tuple[str, ...]]
@@ -123,6 +151,16 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     throttle: Throttle | None
     holdout: float
     goal: Goal
+
+    def default_locale_on(self, step: int, channel: str) -> str:
+        """The language of people of whom none is known, or none that the content has."""
+        use = self.steps[step].templates.get(channel)
+        return use.default_locale if use else self.default_locale
+
+    def brand_on(self, step: int, channel: str) -> str | None:
+        """The sender profile to write as: the job's, or else that of the template."""
+        use = self.steps[step].templates.get(channel)
+        return self.brand or (use.brand if use else None)
 
     def channels(self) -> frozenset[str]:
         return frozenset(channel for step in self.steps for channel in step.channels)

@@ -31,6 +31,7 @@ TYPES: Final = {
     "recipient.complained": "Somebody called a message spam.",
     "recipient.clicked": "A tracked link was followed; `by` says what kind of visitor it seems to be.",
     "recipient.opened": "A message was perhaps looked at: many programs open every message.",
+    "recipient.replied": "Somebody wrote back. What they wrote is at `GET /v1/replies`, for those who may read it.",
     "recipient.erased": "A person was forgotten here: forget them too.",
     "consent.changed": "A grant, a withdrawal or an objection is on record.",
     "coupon.published": "A coupon was given to somebody.",
@@ -39,6 +40,10 @@ TYPES: Final = {
     "channel.paused": "A channel sends nothing more: somebody, or a fault, has paused it.",
     "channel.resumed": "A channel sends again.",
     "channel.held": "A channel sends nothing more since a restore, until somebody resumes it.",
+    "sender.alert": "A sender has too many complaints, or too many dead addresses; `reason` says which.",
+    "sender.blocked": "Mailboxes or carriers refuse a sender's messages because of us.",
+    "sender.held": "A sender's messages wait, but for urgent ones, until somebody releases it.",
+    "sender.released": "A sender that was held sends again.",
 }
 """Every type of news, and what it means."""
 
@@ -77,6 +82,17 @@ class RecipientNews(News, frozen=True, kw_only=True, tag="recipient"):
     external_id: str | None = None
 
 
+class ReplyNews(News, frozen=True, kw_only=True, tag="reply"):
+    """`reply` is its internal id, `key` the send that it answers, where that is known."""
+
+    recipient_id: int
+    reply: int
+    channel: str
+    key: tuple[int, int, int, int, str] | None = None
+    intent: str | None = None
+    needs_review: bool = False
+
+
 class ConsentNews(News, frozen=True, kw_only=True, tag="consent"):
     recipient_id: int
     channel: str
@@ -100,11 +116,22 @@ class ChannelNews(News, frozen=True, kw_only=True, tag="channel"):
     reason: str | None = None
 
 
+class SenderNews(News, frozen=True, kw_only=True, tag="sender"):
+    """`brand` is empty where the channel writes as itself; `reason` names the trouble, `rate` its share."""
+
+    channel: str
+    brand: str
+    reason: str | None = None
+    rate: float | None = None
+
+
 class PingNews(News, frozen=True, kw_only=True, tag="ping"):
     endpoint: str
 
 
-AnyNews = JobNews | SendNews | RecipientNews | ConsentNews | CouponNews | ChannelNews | PingNews
+AnyNews = (
+    JobNews | SendNews | RecipientNews | ReplyNews | ConsentNews | CouponNews | ChannelNews | SenderNews | PingNews
+)
 
 
 def written(news: AnyNews) -> bytes:
@@ -146,6 +173,18 @@ class RecipientNotice(Struct, frozen=True, kw_only=True):
     by: str | None
 
 
+class ReplyNotice(Struct, frozen=True, kw_only=True):
+    """`data` of `recipient.replied`. The words themselves are never told; `needs_review` asks a person to read them."""
+
+    recipient: str | None
+    reply: str
+    channel: str
+    send: str | None
+    job: str | None
+    intent: str | None
+    needs_review: bool
+
+
 class ConsentNotice(Struct, frozen=True, kw_only=True):
     """`data` of `consent.*`."""
 
@@ -171,6 +210,15 @@ class ChannelNotice(Struct, frozen=True, kw_only=True):
 
     channel: str
     reason: str | None
+
+
+class SenderNotice(Struct, frozen=True, kw_only=True):
+    """`data` of `sender.*`. `brand` is None for the channel's own sender; `rate` is of the messages accepted."""
+
+    channel: str
+    brand: str | None
+    reason: str | None
+    rate: float | None
 
 
 class PingNotice(Struct, frozen=True, kw_only=True):

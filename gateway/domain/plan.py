@@ -100,6 +100,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     """Kinds of which the person has a live address."""
     suppressed_kinds: frozenset[str] = frozenset()
     """Of those, the kinds with no address left that may be used."""
+    suppressed_until: Mapping[str, datetime] = {}
+    """Of those again, the kinds with an address that only rests, and until when."""
     consents: Mapping[str, Action]
     """By channel, for the purpose in question."""
     paused_until: datetime | None = None
@@ -196,7 +198,9 @@ def _no_address(facts: Facts, rules: Rules, route: Route, at: datetime) -> str |
 
 
 def _suppressed(facts: Facts, rules: Rules, route: Route, at: datetime) -> str | None:
-    return "" if route.address_kind in facts.suppressed_kinds else None
+    if route.address_kind not in facts.suppressed_kinds:
+        return None
+    return "for_a_while" if route.address_kind in facts.suppressed_until else ""
 
 
 def _no_consent(facts: Facts, rules: Rules, route: Route, at: datetime) -> str | None:

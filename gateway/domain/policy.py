@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
+from gateway.domain.replies import ReplyWords
 from gateway.domain.words import ChannelName, CountryCode, Key, PurposeName, Share, refuse_endless, time_zones
 
 Basis = Literal["opt_in", "opt_out", "none"]
@@ -17,6 +18,12 @@ Basis = Literal["opt_in", "opt_out", "none"]
 
 Period = Literal["day", "week", "month"]
 """A day, a week (from Monday) or a month of the recipient's own calendar."""
+
+Tracked = Literal["never", "with_consent", "always"]
+"""Whether something that people do with a message is noticed."""
+
+TRACKING: Final = "tracking"
+"""The purpose whose consent is asked before a person's opens and clicks are noticed."""
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -112,6 +119,32 @@ class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return channel in self.channels and (not self.purposes or purpose in self.purposes)
 
 
+class Tracking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether a purpose may notice that its messages are looked at and its links followed.
+
+    A picture that reports home reads from the person's device (ePrivacy Directive, article 5(3)): by default there is
+    none. `with_consent` asks for a granted consent of the purpose `tracking` on the same channel.
+    """
+
+    opens: Tracked = "never"
+    clicks: Tracked = "always"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it takes a consent to know."""
+        return "with_consent" in (self.opens, self.clicks)
+
+    def opens_of(self, *, agreed: bool) -> bool:
+        return _may(self.opens, agreed)
+
+    def clicks_of(self, *, agreed: bool) -> bool:
+        return _may(self.clicks, agreed)
+
+
+def _may(tracked: Tracked, agreed: bool) -> bool:
+    return tracked == "always" or (tracked == "with_consent" and agreed)
+
+
 class Purpose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why we write, and what follows for consent, caps and quiet hours."""
 
@@ -124,6 +157,9 @@ class Purpose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unsubscribe: bool = True
     """Every message offers a way out (RFC 8058 on e-mail)."""
     urgent: bool = False
+    tracking: Tracking = Tracking()
+    approval: bool = False
+    """Only templates that somebody has approved are sent, and no contents of a job's own."""
 
     def basis_on(self, channel: str) -> Basis:
         return self.basis.get(channel) or self.basis.get(EVERY_CHANNEL, "opt_in")
@@ -143,6 +179,13 @@ DEFAULT_PURPOSES: Final = {
         urgent=True,
     ),
 }
+
+
+class Library(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How templates are kept."""
+
+    four_eyes: bool = False
+    """Whether a version is approved by another client than the one that wrote it."""
 
 
 class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -215,6 +258,52 @@ class Breaker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         refuse_endless(rest=self.rest, longest=self.longest)
 
 
+class Bounces(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What becomes of an address that is not dead, and to which nothing can be delivered all the same.
+
+    After `soft` messages in a row that came back, the first of them at least `over` ago, it is left alone for
+    `suppress_for`. So long after the last of them counting begins anew.
+    """
+
+    soft: Annotated[int, Meta(ge=1, le=100)] = 4
+    over: timedelta = timedelta(hours=72)
+    suppress_for: timedelta = timedelta(days=30)
+
+    def __post_init__(self) -> None:
+        if self.over < timedelta(0) or self.suppress_for <= self.over:
+            raise ValueError("over, suppress_for: not negative, and the second longer than the first")
+        refuse_endless(suppress_for=self.suppress_for)
+
+
+Rate = Annotated[float, Meta(gt=0, le=1, description="A part of a whole: 0.003 is 0.3 per cent")]
+
+
+class Reputation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From which shares on a sender is in trouble: of the messages accepted in `window`, once they are `least`.
+
+    `complaints` hold it, `alert` of them and `bounces` (of dead addresses) only tell somebody. `blocks` hold it by
+    what was accepted in `blocks_window`, once that is `blocks_least`. Windows are taken in whole hours.
+    """
+
+    complaints: Rate = 0.003
+    alert: Rate = 0.001
+    bounces: Rate = 0.05
+    least: Annotated[int, Meta(ge=1)] = 500
+    window: timedelta = timedelta(days=7)
+    blocks: Rate = 0.05
+    blocks_least: Annotated[int, Meta(ge=1)] = 50
+    blocks_window: timedelta = timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        if self.alert > self.complaints:
+            raise ValueError("alert, complaints: somebody is told before the sender is held, so alert is the lower one")
+        if not timedelta(hours=1) <= self.blocks_window <= self.window <= LONGEST_WINDOW:
+            raise ValueError("blocks_window, window: between PT1H and P30D, and the first no longer than the second")
+
+
+LONGEST_WINDOW: Final = timedelta(days=30)
+
+
 class Doubt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What becomes of messages of which nobody knows whether they went out."""
 
@@ -233,11 +322,16 @@ class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quiet_hours: tuple[QuietRule, ...] = ()
     basis: tuple[BasisRule, ...] = ()
     registers: tuple[Register, ...] = ()
+    replies: ReplyWords = ReplyWords()
+    """What people mean who write back, beside the words that are built in."""
     spread: timedelta = timedelta(minutes=30)
     """What quiet hours held back goes out over so long after they end, and not all in their last second."""
     holdout: Holdout = Holdout()
+    templates: Library = Library()
     throttles: tuple[ChannelThrottle, ...] = ()
     breaker: Breaker = Breaker()
+    bounces: Bounces = Bounces()
+    reputation: Reputation = Reputation()
     doubt: Doubt = Doubt()
     retry: Retry = Retry()
     post: Post = Post()
@@ -252,6 +346,9 @@ class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for name, rules in (("caps", self.caps), ("registers", self.registers)):
             _refuse_doubles(name, [rule.name for rule in rules])
         _refuse_doubles("throttles", [throttle.channel for throttle in self.throttles])
+        asking = sorted(name for name, purpose in self.purposes.items() if purpose.tracking.asks)
+        if asking and TRACKING not in self.purposes:
+            raise ValueError(f"purposes: {asking[0]} notices with_consent; declare the purpose `{TRACKING}` to ask for")
         if not timedelta(0) <= self.spread <= timedelta(hours=12):
             raise ValueError("spread: between PT0S and PT12H")
 

@@ -20,7 +20,20 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.domain.words import SendKey
 
-Purpose = Literal["message", "send", "click", "unsubscribe", "cursor", "preferences", "opt_in", "consent"]
+Purpose = Literal[
+    "message",
+    "send",
+    "click",
+    "open",
+    "unsubscribe",
+    "cursor",
+    "preferences",
+    "opt_in",
+    "consent",
+    "reply",
+    "push",
+    "subscription",
+]
 _TAG_BYTES: Final = 12
 _NONCE_BYTES: Final = 12
 _SEALED: Final = b"risveglio:sealed:1:"

@@ -71,6 +71,14 @@ Locale = Annotated[
         examples=["it", "it-IT"],
     ),
 ]
+ContentName = Annotated[
+    str,
+    Meta(
+        pattern=r"^(template|version|[a-z]{2,3}(-[A-Za-z0-9]{2,8})*)$(?!\n)",
+        description="a language (BCP 47), or `template` and `version`",
+        examples=["it", "it-IT", "template"],
+    ),
+]
 Key = Annotated[
     str,
     Meta(

@@ -1,7 +1,7 @@
 """A request becomes a job: examined whole, then frozen."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,33 +13,40 @@ from gateway.domain.lanes import BULK, URGENT
 from gateway.domain.notices import JobNews
 from gateway.domain.offer import Offer
 from gateway.domain.templates import CheckedContent, check_content
+from gateway.services import resolve
 from gateway.services.announce import announce
 from gateway.services.installation import Installation
 from gateway.services.problems import Invalid, Problem
+from gateway.services.resolve import Resolved, Wording
 from gateway.storage import audit, clock, contents, jobs, offers
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 
 
 class Examined(Struct, frozen=True, kw_only=True):
-    """A sound request. `checked` holds what each step's content uses, by channel."""
+    """A sound request. By step and channel, `wordings` hold what is said, and `checked` what that uses."""
 
     request: JobInput
+    wordings: tuple[dict[str, Wording], ...]
     checked: tuple[dict[str, CheckedContent], ...]
 
 
-def examine(installation: Installation, request: JobInput) -> Examined:
-    """Everything that can be said of a request without the database. Raises Invalid with every problem at once."""
-    problems = [*_job_problems(installation, request), *_audience_problems(request)]
+def examine(installation: Installation, request: JobInput, resolved: Resolved | None = None) -> Examined:
+    """Everything that can be said of a request without the database. Raises Invalid with every problem at once.
+
+    `resolved` is what `resolve.in_job` found. Without it the request is of the gateway's own, and names no template.
+    """
+    resolved = resolved or resolve.own(request)
+    problems = [*_job_problems(installation, request), *_audience_problems(request), *resolved.problems]
     checked: list[dict[str, CheckedContent]] = []
-    for number, step in enumerate(request.steps):
-        problems += _step_problems(installation, request, number, step)
-        of_step, found = _check_contents(installation, request, number, step)
+    for number, (step, wordings) in enumerate(zip(request.steps, resolved.wordings, strict=True)):
+        problems += _step_problems(installation, request, number, step, wordings)
+        of_step, found = _check_contents(installation, request, number, wordings)
         checked.append(of_step)
         problems += found
     if problems:
         raise Invalid(problems)
-    return Examined(request=request, checked=tuple(checked))
+    return Examined(request=request, wordings=resolved.wordings, checked=tuple(checked))
 
 
 def _job_problems(installation: Installation, request: JobInput) -> Iterator[Problem]:
@@ -81,7 +88,9 @@ def _doubled(pointer: str, ids: list[str]) -> Iterator[Problem]:
         seen.add(id)
 
 
-def _step_problems(installation: Installation, request: JobInput, number: int, step: StepInput) -> Iterator[Problem]:
+def _step_problems(
+    installation: Installation, request: JobInput, number: int, step: StepInput, wordings: Mapping[str, Wording]
+) -> Iterator[Problem]:
     here = f"/steps/{number}"
     for place, channel in enumerate(step.channels):
         if channel not in installation.channels:
@@ -102,46 +111,58 @@ def _step_problems(installation: Installation, request: JobInput, number: int, s
         )
     if step.anchor != "coupon_end" and step.after < timedelta(0):
         yield Problem(pointer=f"{here}/after", detail="only a delay from the coupon's end can be negative")
+    if step.only_if == "not_clicked" or step.fallback_after is not None:
+        yield from _click_problems(installation, request, here, step)
     if step.fallback_after is not None:
-        yield from _fallback_problems(f"{here}/fallback_after", step, step.fallback_after)
+        yield from _fallback_problems(f"{here}/fallback_after", step, wordings, step.fallback_after)
     if step.ttl is not None and step.ttl <= timedelta(0):
         yield Problem(pointer=f"{here}/ttl", detail="must be longer than nothing, such as PT12H")
 
 
-def _fallback_problems(pointer: str, step: StepInput, after: timedelta) -> Iterator[Problem]:
+def _click_problems(installation: Installation, request: JobInput, here: str, step: StepInput) -> Iterator[Problem]:
+    purpose = installation.policies.purposes.get(request.purpose)
+    if purpose is not None and purpose.tracking.clicks == "never":
+        name = "only_if" if step.only_if == "not_clicked" else "fallback_after"
+        detail = f"asks for clicks, and what is {request.purpose} notices none; see the policies"
+        yield Problem(pointer=f"{here}/{name}", detail=detail)
+
+
+def _fallback_problems(
+    pointer: str, step: StepInput, wordings: Mapping[str, Wording], after: timedelta
+) -> Iterator[Problem]:
     if after <= timedelta(0):
         yield Problem(pointer=pointer, detail="must be longer than nothing, such as PT48H")
     if len(step.channels) < 2:
         yield Problem(pointer=pointer, detail="needs a second channel to fall back to")
-    for channel in step.channels[:-1]:
-        for variant, parts in step.content.get(channel, {}).items():
+    for channel in (each for each in step.channels[:-1] if each in wordings):
+        for variant, parts in wordings[channel].variants.items():
             if not any("track(" in source for source in parts.values()):
                 where = f"content/{channel}/{variant}"
                 yield Problem(pointer=pointer, detail=f"waits for a click, and {where} has no tracked link")
 
 
 def _check_contents(
-    installation: Installation, request: JobInput, number: int, step: StepInput
+    installation: Installation, request: JobInput, number: int, wordings: Mapping[str, Wording]
 ) -> tuple[dict[str, CheckedContent], list[Problem]]:
     checked: dict[str, CheckedContent] = {}
     problems: list[Problem] = []
-    for channel, variants in step.content.items():
+    for channel, wording in wordings.items():
         capabilities = installation.channels.get(channel)
         if capabilities is None:
             continue
         here = f"/steps/{number}/content/{channel}"
-        found = check_content(variants, capabilities.parts, request.default_locale)
+        found = check_content(wording.variants, capabilities.parts, wording.default_locale)
         if isinstance(found, list):
-            problems += [Problem(pointer=here + each.pointer, detail=_told(each.message, each.line)) for each in found]
+            problems += [Problem(pointer=here + each.pointer, detail=each.told()) for each in found]
             continue
         checked[channel] = found
+        brand = wording.template.brand if wording.template and request.brand is None else None
+        if brand is not None and brand not in installation.brands.get(channel, ()):
+            told = f"is written for the brand {brand}, which the channel does not have any more"
+            problems.append(Problem(pointer=here, detail=told))
         if found.uses_coupon and request.offer is None:
             problems.append(Problem(pointer=here, detail="shows a coupon, and the job names no offer"))
     return checked, problems
-
-
-def _told(message: str, line: int | None) -> str:
-    return message if line is None else f"line {line}: {message}"
 
 
 def accept(tx: Transaction, installation: Installation, client: str, examined: Examined, public_id: str) -> Job:
@@ -158,9 +179,8 @@ def accept(tx: Transaction, installation: Installation, client: str, examined: E
         audience=examined.request.audience,
         now=now,
     )
-    for step in examined.request.steps:
-        for variants in step.content.values():
-            contents.put(tx, variants, now)
+    for wording in (each for of_step in examined.wordings for each in of_step.values()):
+        contents.put(tx, wording.variants, now)
     job = jobs.get(tx, public_id)
     if job is None:
         raise AssertionError("the job was written in this transaction")
@@ -172,7 +192,8 @@ def accept(tx: Transaction, installation: Installation, client: str, examined: E
 def _told_of(spec: JobSpec) -> dict[str, Any]:
     """What the audit log keeps of a job: why it writes, and the hash of each content, as `contents` has it."""
     steps = {step.name: dict(step.content) for step in spec.steps}
-    return {"purpose": spec.purpose, "offer": spec.offer, "contents": steps}
+    used = {(use.template, use.version) for step in spec.steps for use in step.templates.values()}
+    return {"purpose": spec.purpose, "offer": spec.offer, "contents": steps, "templates": sorted(used)}
 
 
 def draft(tx: Transaction, installation: Installation, client: str, examined: Examined) -> Job:
@@ -210,7 +231,8 @@ def _freeze(
         where=request.audience.where if isinstance(request.audience, Matching) else None,
         purpose=request.purpose,
         steps=tuple(
-            _step(installation, step, checked) for step, checked in zip(request.steps, examined.checked, strict=True)
+            _step(step, wordings, checked)
+            for step, wordings, checked in zip(request.steps, examined.wordings, examined.checked, strict=True)
         ),
         offer=request.offer,
         brand=request.brand,
@@ -247,11 +269,12 @@ def _time_problems(request: JobInput, now: datetime) -> Iterator[Problem]:
         yield Problem(pointer="/expires_at", detail="lies before the job can start: nothing would be sent")
 
 
-def _step(installation: Installation, step: StepInput, checked: dict[str, CheckedContent]) -> Step:
+def _step(step: StepInput, wordings: Mapping[str, Wording], checked: Mapping[str, CheckedContent]) -> Step:
     return Step(
         name=step.name,
         channels=step.channels,
-        content={channel: contents.hash_of(variants) for channel, variants in step.content.items()},
+        content={channel: contents.hash_of(wording.variants) for channel, wording in wordings.items()},
+        templates={channel: wording.template for channel, wording in wordings.items() if wording.template},
         uses_coupon=frozenset(channel for channel, found in checked.items() if found.uses_coupon),
         links={channel: found.links for channel, found in checked.items()},
         after=step.after,

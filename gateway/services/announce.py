@@ -7,7 +7,8 @@ from typing import Final
 from gateway.domain.consent import ConsentRow
 from gateway.domain.endpoint import asks
 from gateway.domain.ids import new_id
-from gateway.domain.notices import AnyNews, ChannelNews, ConsentNews, SendNews, written
+from gateway.domain.notices import AnyNews, ChannelNews, ConsentNews, SenderNews, SendNews, written
+from gateway.domain.reputation import Sender
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
 from gateway.storage import clock, endpoints, notices, sends
@@ -66,6 +67,14 @@ def announce_consents(tx: Transaction, added: Iterable[tuple[int, ConsentRow]]) 
 
 def announce_channel(tx: Transaction, type: str, channel: str, reason: str | None = None) -> None:
     announce(tx, [ChannelNews(type=type, at=clock.now(tx).business, channel=channel, reason=reason)])
+
+
+def announce_sender(
+    tx: Transaction, type: str, sender: Sender, reason: str | None = None, rate: float | None = None
+) -> None:
+    at = clock.now(tx).business
+    news = SenderNews(type=type, at=at, channel=sender.channel, brand=sender.brand, reason=reason, rate=rate)
+    announce(tx, [news])
 
 
 def _news(became: Iterable[tuple[SendKey, State, str | None]], now: datetime) -> Iterator[SendNews]:

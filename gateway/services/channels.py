@@ -62,9 +62,9 @@ def heed(
             _pause_faulty(tx, channel, failure, machine_now)
             return
     _count_faults(tx, installation, channel, claim_id, [_is_well(outcome) for outcome in outcomes], machine_now)
-    waits_s = [failure.retry_after_s for failure in failures if isinstance(failure, RateLimited)]
-    if waits_s:
-        channels.pace(tx, channel, machine_now + timedelta(seconds=max(waits_s)))
+    slow = [failure for failure in failures if isinstance(failure, RateLimited) and failure.paces_channel]
+    if slow:
+        channels.pace(tx, channel, machine_now + timedelta(seconds=max(each.retry_after_s for each in slow)))
 
 
 def _pause_faulty(tx: Transaction, channel: str, failure: ChannelMisconfigured, machine_now: datetime) -> None:

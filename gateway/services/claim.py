@@ -18,13 +18,14 @@ from gateway.domain.plan import OF_THE_PERSON, Decision, Queue
 from gateway.domain.retry import AGAIN
 from gateway.domain.states import State
 from gateway.domain.words import EntryKey, SendKey
-from gateway.services import throttle
+from gateway.services import short_links, throttle
 from gateway.services.announce import announce, move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
 from gateway.services.planning import note_yields, reason_of, state_of
 from gateway.services.reasons import parts
 from gateway.services.reconsider import decisions, of_sends
+from gateway.services.reputation import sender_of, waiting
 from gateway.services.rules import lead_of
 from gateway.storage import batches, channels, claims, clock, coupons, entries, locks, sends
 from gateway.storage.coupons import NewCoupon
@@ -42,6 +43,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     shard: int
     members: tuple[SendKey, ...]
     business_now: datetime
+    brands: Mapping[tuple[int, int], str]
+    """By (job, step), as which brand its messages are written; empty for the channel itself."""
 
 
 def places_due(
@@ -83,6 +86,7 @@ def claim(
     moves = _decide(tx, installation, channel, rows, job_of, entry_of, now.business)
     taken = [move.key for move in moves if move.then is State.CLAIMED]
     _publish(tx, installation, channel, taken, job_of, entry_of, now.business)
+    short_links.assign(tx, installation, channel, taken, job_of, now.business)
     if installation.channels[channel].batched:
         _apply(tx, installation, _into_batches(tx, installation, moves, now.business), now.business)
         return len(rows)
@@ -92,7 +96,14 @@ def claim(
     claim_id = claims.open_claim(tx, channel, shard, worker, now.machine + lease, taken)
     held = [move._replace(claim_id=claim_id) if move.then is State.CLAIMED else move for move in moves]
     _apply(tx, installation, held, now.business)
-    return Claim(id=claim_id, channel=channel, shard=shard, members=tuple(taken), business_now=now.business)
+    return Claim(
+        id=claim_id,
+        channel=channel,
+        shard=shard,
+        members=tuple(taken),
+        business_now=now.business,
+        brands={(key.job_id, key.step): sender_of(key, job_of[key.job_id]).brand for key in taken},
+    )
 
 
 def _decide(
@@ -106,6 +117,8 @@ def _decide(
 ) -> list[Move]:
     """What the present instant makes of sends that are due."""
     stopped = [move for key in rows if (move := _stopped(key, job_of[key.job_id], entry_of[key.entry]))]
+    over = {move.key for move in stopped}
+    stopped += waiting(tx, installation, channel, {key: job_of[key.job_id] for key in rows if key not in over})
     held = {move.key for move in stopped}
     going = {key: row for key, row in rows.items() if key not in held}
     decided = decisions(tx, installation, going, job_of, entry_of, now)

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from gateway.contract import Address, CouponView, Outbound
 from gateway.domain.coupon import shown
+from gateway.domain.job import Step
+from gateway.domain.policy import TRACKING
 from gateway.domain.templates import (
     ChannelContent,
     CouponNames,
@@ -16,9 +18,10 @@ from gateway.domain.templates import (
 )
 from gateway.domain.tokens import MessageRef
 from gateway.domain.words import SendKey
+from gateway.services import short_links
 from gateway.services.installation import Installation
 from gateway.services.rules import purpose_of, zone_of
-from gateway.storage import contents, entries, jobs, recipients, sends
+from gateway.storage import consents, contents, entries, jobs, recipients, sends
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 from gateway.storage.types import Record
@@ -40,6 +43,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     coupon: CouponView | None
     unsubscribe_url: str | None
+    open_url: str | None
 
 
 class Drafts(Struct, frozen=True, kw_only=True):
@@ -59,8 +63,10 @@ def drafts_of(tx: Transaction, installation: Installation, channel: str, keys: S
     expiries = {key: row.expires_at for key, row in sends.get(tx, keys).items()}
     job_of = jobs.by_ids(tx, {key.job_id for key in keys})
     hashes = {key: job_of[key.job_id].spec.steps[key.step].content[channel] for key in keys}
-    locales = {key: job_of[key.job_id].spec.default_locale for key in keys}
+    locales = {key: job_of[key.job_id].spec.default_locale_on(key.step, channel) for key in keys}
     stored = contents.get(tx, hashes.values())
+    agreed = _agreed(tx, installation, channel, keys, job_of)
+    short_urls = short_links.urls(tx, installation, channel, keys)
     channel_contents = {
         f"{digest}:{locale}": ChannelContent(variants=stored[digest], parts=capabilities.parts, default_locale=locale)
         for digest, locale in {(hashes[key], locales[key]) for key in keys}
@@ -75,10 +81,20 @@ def drafts_of(tx: Transaction, installation: Installation, channel: str, keys: S
             places.get(key.recipient_id, ())[: None if capabilities.per_address else 1],
             f"{hashes[key]}:{locales[key]}",
             expiries[key],
+            short_urls.get(key, {}),
+            agreed=key.recipient_id in agreed,
         )
         for key in keys
     )
     return Drafts(drafts=drafts, contents=channel_contents)
+
+
+def _agreed(
+    tx: Transaction, installation: Installation, channel: str, keys: Sequence[SendKey], job_of: Mapping[int, Job]
+) -> set[int]:
+    """Those who have agreed that what they open and follow is noticed, where a purpose asks for it."""
+    asked = {key.recipient_id for key in keys if purpose_of(installation, job_of[key.job_id].spec).tracking.asks}
+    return consents.granted_by(tx, asked, channel, TRACKING) if asked else set()
 
 
 def _places(
@@ -101,6 +117,9 @@ def _draft(
     addresses: tuple[tuple[int, Address], ...],
     content_hash: str,
     expires_at: datetime | None,
+    short_urls: Mapping[int, str],
+    *,
+    agreed: bool,
 ) -> Draft:
     purpose, step = purpose_of(installation, job.spec), job.spec.steps[key.step]
     unsubscribe_url = _unsubscribe_url(installation, key) if purpose.unsubscribe else None
@@ -114,7 +133,7 @@ def _draft(
             attributes=person.attributes,
         ),
         job=JobNames(name=job.spec.name),
-        locale=person.locale or job.spec.default_locale,
+        locale=person.locale or job.spec.default_locale_on(key.step, key.channel),
         zone=zone_of(installation, person.time_zone).key,
         vars=entry.variables or {},
         coupon=None
@@ -122,7 +141,7 @@ def _draft(
         else CouponNames(code=coupon.code, title=coupon.title, valid_until=coupon.valid_until),
         unsubscribe_url=unsubscribe_url,
         preferences_url=preferences_url(installation, key),
-        links={index: click_url(installation, key, index) for index in range(len(step.links.get(key.channel, ())))},
+        links=_links(installation, key, step, short_urls) if purpose.tracking.clicks_of(agreed=agreed) else None,
     )
     return Draft(
         key=key,
@@ -131,12 +150,19 @@ def _draft(
         addresses=addresses,
         job_public_id=job.public_id,
         purpose=job.spec.purpose,
-        brand=job.spec.brand,
+        brand=job.spec.brand_on(key.step, key.channel),
         urgent=purpose.urgent,
         expires_at=expires_at,
         coupon=coupon,
         unsubscribe_url=unsubscribe_url,
+        open_url=_open_url(installation, key) if purpose.tracking.opens_of(agreed=agreed) else None,
     )
+
+
+def _links(installation: Installation, key: SendKey, step: Step, short_urls: Mapping[int, str]) -> dict[int, str]:
+    """Short where there is a code; the others work all the same."""
+    numbers = range(len(step.links.get(key.channel, ())))
+    return {number: short_urls.get(number) or click_url(installation, key, number) for number in numbers}
 
 
 def coupon_view(job: Job, entry: Record) -> CouponView | None:
@@ -169,6 +195,7 @@ def outbounds(
             status_url=f"{installation.public_url}/hooks/{channel}/{message_id}",
             coupon=draft.coupon,
             brand=draft.brand,
+            open_url=draft.open_url,
         )
         for address_id, address in draft.addresses
         for message_id in [message_token(installation, draft.key, address_id)]
@@ -186,6 +213,10 @@ def send_id(installation: Installation, key: SendKey) -> str:
 
 def click_url(installation: Installation, key: SendKey, link: int) -> str:
     return f"{installation.public_url}/c/{installation.keys.sign_ref('click', MessageRef(*key, 0, link))}"
+
+
+def _open_url(installation: Installation, key: SendKey) -> str:
+    return f"{installation.public_url}/i/{installation.keys.sign_ref('open', MessageRef(*key))}"
 
 
 def _unsubscribe_url(installation: Installation, key: SendKey) -> str:

@@ -14,6 +14,7 @@ from gateway.services.announce import move_sends
 from gateway.services.follow import fall_back, place_of
 from gateway.services.installation import Installation
 from gateway.services.problems import Conflict, NotFound
+from gateway.services.reputation import Tally
 from gateway.services.restore import REASON as RESTORED
 from gateway.services.track import match_parked
 from gateway.services.whereabouts import held
@@ -138,7 +139,11 @@ def learn(tx: Transaction, installation: Installation, channel: str, traces: Seq
     settled = {move.key: move.then for move in moves if move.key in moved}
     _wait_again(tx, [key for key, then in settled.items() if then is State.QUEUED])
     fall_back(tx, [key for key, then in settled.items() if then is State.FAILED], now)
-    match_parked(tx, installation, channel, list(found.values()))
+    tally = Tally()
+    for trace in found:
+        tally.count(tx, trace.key, "accepted", now)
+    match_parked(tx, installation, channel, list(found.values()), tally)
+    tally.put(tx, installation)
     return settled
 
 

@@ -35,6 +35,7 @@ class _Found(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _work(self._found)
         yield from _channels(self._found)
+        yield from _senders(self._found)
         yield from _machinery(self._found)
 
 
@@ -66,6 +67,22 @@ def _channels(found: Status) -> Iterator[Metric]:
     )
     paced = [((each.channel,), float(each.state == "paced")) for each in found.channels]
     yield _gauge("risveglio_channel_paced", "1 for a channel that waits, for its provider.", ("channel",), paced)
+
+
+def _senders(found: Status) -> Iterator[Metric]:
+    """Only those in trouble have a sample: the others are well."""
+    yield _gauge(
+        "risveglio_sender_held",
+        "1 for a sender whose messages wait until somebody releases it; reason says why.",
+        ("channel", "brand", "reason"),
+        [((each.channel, each.brand or "", each.held_for or ""), 1.0) for each in found.senders if each.held_at],
+    )
+    yield _gauge(
+        "risveglio_sender_alert",
+        "1 for a sender with too many complaints, blocks or dead addresses (bounces).",
+        ("channel", "brand", "reason"),
+        [((each.channel, each.brand or "", alert), 1.0) for each in found.senders for alert in each.alerts],
+    )
 
 
 def _machinery(found: Status) -> Iterator[Metric]:

@@ -73,6 +73,7 @@ def facts_of(
         country=known.country,
         address_kinds=EVERYBODY_HAS.union(known.address_kinds),
         suppressed_kinds=known.suppressed_kinds,
+        suppressed_until=known.suppressed_until,
         consents=known.consents.get(job.spec.purpose, {}),
         paused_until=known.paused_until,
         cleared=known.cleared,

@@ -31,11 +31,9 @@ def once(
     """
     if not locks.try_lock_name(tx, f"{client}\0{route}\0{key}"):
         raise InProgress
-    before = idempotency.get(tx, client, route, key)
+    before = kept(tx, client, route, key, fingerprint)
     if before is not None:
-        if bytes(before.fingerprint) != fingerprint:
-            raise KeyReused
-        return Answer(before.status, bytes(before.body), replayed=True)
+        return before
     answer = act(tx)
     idempotency.put(
         tx,
@@ -48,3 +46,18 @@ def once(
         now=clock.now(tx).machine,
     )
     return answer
+
+
+def kept(tx: Transaction, client: str, route: str, key: str, fingerprint: bytes) -> Answer | None:
+    """The answer that was given before. Raises KeyReused where the key came with another request."""
+    before = idempotency.get(tx, client, route, key)
+    if before is None:
+        return None
+    if bytes(before.fingerprint) != fingerprint:
+        raise KeyReused
+    return Answer(before.status, bytes(before.body), replayed=True)
+
+
+def settle(tx: Transaction, client: str, route: str, key: str, answer: Answer) -> None:
+    """Keep this answer from now on. The one that `once` kept said only what was known before the deed."""
+    idempotency.settle(tx, client, route, key, status=answer.status, body=answer.body)

@@ -19,3 +19,5 @@ class Installation(Struct, frozen=True, kw_only=True):
     """By channel, the sender profiles that it knows besides its own."""
     public_url: str
     """Base of every link, without a slash at the end."""
+    short_url: str | None = None
+    """Base of short links, on a host of their own; None where there are none."""

@@ -51,6 +51,7 @@ class PersonalRecord(Struct, frozen=True, kw_only=True):
     """Other ids that services knew the person by, and when these records were merged."""
     addresses: list[PersonalRow]
     suppressions: list[PersonalRow]
+    soft_bounces: list[PersonalRow]
     """Of these addresses, those that must not be used, and why."""
     screenings: list[PersonalRow]
     """What opposition registers said of these addresses."""
@@ -75,6 +76,10 @@ class PersonalRecord(Struct, frozen=True, kw_only=True):
     """Messages of which nobody knew for a while whether they went out."""
     events: list[PersonalRow]
     """What happened to the messages: delivered, opened, clicked, bounced, ..."""
+    replies: list[PersonalRow]
+    """What the person wrote back, for as long as the words are kept."""
+    short_links: list[PersonalRow]
+    """The codes that stood for links in messages to the person."""
     coupons: list[PersonalRow]
     redemptions: list[PersonalRow]
     letters: list[PersonalRow]

@@ -21,6 +21,10 @@ from gateway.domain.notices import (
     PingNotice,
     RecipientNews,
     RecipientNotice,
+    ReplyNews,
+    ReplyNotice,
+    SenderNews,
+    SenderNotice,
     SendNews,
     SendNotice,
 )
@@ -30,7 +34,7 @@ from gateway.storage import jobs, recipients
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 
-_OF_PEOPLE: Final = (SendNews, RecipientNews, ConsentNews, CouponNews)
+_OF_PEOPLE: Final = (SendNews, RecipientNews, ReplyNews, ConsentNews, CouponNews)
 
 
 class _Names(Struct, frozen=True, kw_only=True):
@@ -63,7 +67,7 @@ def _job_id(news: AnyNews) -> int | None:
     match news:
         case JobNews() | SendNews() | CouponNews():
             return news.job_id
-        case RecipientNews(key=(job_id, *_)):
+        case RecipientNews(key=(job_id, *_)) | ReplyNews(key=(job_id, *_)):
             return job_id
         case _:
             return None
@@ -78,6 +82,8 @@ def _public(news: AnyNews, names: _Names) -> Struct:
             return _of_send(news, names)
         case RecipientNews():
             return _of_recipient(news, names)
+        case ReplyNews():
+            return _of_reply(news, names)
         case ConsentNews():
             return ConsentNotice(
                 recipient=names.people.get(news.recipient_id),
@@ -96,6 +102,8 @@ def _public(news: AnyNews, names: _Names) -> Struct:
             )
         case ChannelNews():
             return ChannelNotice(channel=news.channel, reason=news.reason)
+        case SenderNews():
+            return SenderNotice(channel=news.channel, brand=news.brand or None, reason=news.reason, rate=news.rate)
         case PingNews():
             return PingNotice(endpoint=news.endpoint)
 
@@ -121,4 +129,17 @@ def _of_recipient(news: RecipientNews, names: _Names) -> RecipientNotice:
         job=None if key is None else names.job(key.job_id),
         channel=None if key is None else key.channel,
         by=news.by,
+    )
+
+
+def _of_reply(news: ReplyNews, names: _Names) -> ReplyNotice:
+    key = None if news.key is None else SendKey(*news.key)
+    return ReplyNotice(
+        recipient=names.people.get(news.recipient_id),
+        reply=names.keys.sign_id("reply", news.reply),
+        channel=news.channel,
+        send=None if key is None else names.send(key),
+        job=None if key is None else names.job(key.job_id),
+        intent=news.intent,
+        needs_review=news.needs_review,
     )

@@ -10,6 +10,7 @@ _WHY: Final[Mapping[str, str]] = {
     "erased": "the person was erased",
     "no_address": "there is no address for this channel",
     "suppressed": "every address for this channel is suppressed",
+    "suppressed:for_a_while": "every address for this channel is suppressed, one of them only for a while",
     "no_consent": "there is no consent for this channel and purpose",
     "no_consent:paused": "the person asked for a pause",
     "not_cleared": "an opposition register has not cleared the address",
@@ -26,6 +27,7 @@ _WHY: Final[Mapping[str, str]] = {
     "redeemed": "the coupon was redeemed",
     "paused": "the job is paused",
     "channel_paused": "the channel is paused",
+    "sender_held": "the sender is held",
     "rate_limited": "the provider asked to slow down",
     "throttled": "it was not its turn yet",
     "worker_lost": "the worker that held it went away",
@@ -45,6 +47,7 @@ _WAITS: Final[Mapping[str, str]] = {
     "local_time": "for the step's hour of the day",
     "paused": "until the job is resumed",
     "channel_paused": "until the channel is resumed",
+    "sender_held": "until the sender is released",
     "rate_limited": "because the provider asked to slow down",
     "throttled": "for its turn",
     "throttled:job": "for its turn at the pace of the job",
@@ -56,7 +59,7 @@ _WAITS: Final[Mapping[str, str]] = {
 }
 """By reason, and by reason with a rule where the rule says more than its name."""
 
-_OPEN_ENDED: Final = frozenset({"paused", "channel_paused"})
+_OPEN_ENDED: Final = frozenset({"paused", "channel_paused", "sender_held"})
 """Waits that somebody ends, whatever the clock says."""
 
 _STANDS: Final[Mapping[str, str]] = {

@@ -5,6 +5,7 @@ id and the attempt are always kept.
 """
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,12 +15,14 @@ from msgspec import Struct
 from gateway.contract import (
     ChannelMisconfigured,
     Failure,
+    OptedOut,
     Outcome,
     OutcomeUnknown,
     RateLimited,
     RecipientGone,
     TransientFailure,
 )
+from gateway.domain.reputation import Sender
 from gateway.domain.retry import AGAIN, backoff
 from gateway.domain.states import State
 from gateway.domain.words import SendKey
@@ -28,6 +31,8 @@ from gateway.services.channels import heed
 from gateway.services.claim import Claim
 from gateway.services.follow import fall_back, settle
 from gateway.services.installation import Installation
+from gateway.services.opt_out import opt_out
+from gateway.services.reputation import Tally
 from gateway.services.track import match_parked
 from gateway.storage import attempts, channels, claims, clock, locks, sends, suppressions
 from gateway.storage.attempts import Attempt
@@ -112,7 +117,8 @@ def close(tx: Transaction, claim: Claim) -> None:
 
 def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: Sequence[Answered], now: Now) -> None:
     outcomes = [(each.key, address_id, outcome) for each in answered for address_id, outcome in each.outcomes]
-    attempts.add(tx, [_attempt(claim, key, address_id, outcome, now.business) for key, address_id, outcome in outcomes])
+    tried = [_attempt(claim, key, address_id, outcome, now.business) for key, address_id, outcome in outcomes]
+    is_new = attempts.add(tx, tried) == len(tried)
     failed = [each.key for each in answered if all(outcome.failure for _, outcome in each.outcomes)]
     rows = sends.get(tx, failed)
     moves = {each.key: _move(installation, each, rows.get(each.key), now.business) for each in answered}
@@ -124,8 +130,22 @@ def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: S
     fall_back(tx, [key for key in late if moves[key].then is State.FAILED], now.business)
     gone = [address_id for _, address_id, outcome in outcomes if isinstance(outcome.failure, RecipientGone)]
     suppressions.add_addresses(tx, gone, "gone", f"provider:{claim.channel}", now.business)
+    refused = [key for key, _, outcome in outcomes if isinstance(outcome.failure, OptedOut)]
+    _opt_out(tx, installation, claim.channel, refused, now.business)
     heed(tx, installation, claim.channel, claim.id, [outcome for _, _, outcome in outcomes], now.machine)
-    match_parked(tx, installation, claim.channel, [o.provider_id for _, _, o in outcomes if o.provider_id])
+    # A worker that says again what is on record has been heard; what it adds to that has moved.
+    taken = [key for key, _, outcome in outcomes if outcome.failure is None and (is_new or key in moved)]
+    tally = _tally(claim, taken, now.business)
+    match_parked(tx, installation, claim.channel, [o.provider_id for _, _, o in outcomes if o.provider_id], tally)
+    tally.put(tx, installation)
+
+
+def _tally(claim: Claim, taken: Sequence[SendKey], now: datetime) -> Tally:
+    """The messages that were accepted, one for each key, for the counts of their senders."""
+    tally = Tally()
+    for (job_id, step), count in Counter((key.job_id, key.step) for key in taken).items():
+        tally.add(Sender(claim.channel, claim.brands[job_id, step]), claim.shard, now, "accepted", count)
+    return tally
 
 
 def _attempt(claim: Claim, key: SendKey, address_id: int, outcome: Outcome, now: datetime) -> Attempt:
@@ -142,6 +162,12 @@ def _attempt(claim: Claim, key: SendKey, address_id: int, outcome: Outcome, now:
     )
 
 
+def _opt_out(tx: Transaction, installation: Installation, channel: str, keys: Sequence[SendKey], now: datetime) -> None:
+    if keys:
+        asked = {(key.recipient_id, channel, row.purpose) for key, row in sends.get(tx, list(keys)).items()}
+        opt_out(tx, installation, asked, f"provider:{channel}", now)
+
+
 def outcome_word(outcome: Outcome) -> str:
     """How an attempt ended, in a word."""
     match outcome.failure:
@@ -149,6 +175,8 @@ def outcome_word(outcome: Outcome) -> str:
             return "accepted"
         case RecipientGone():
             return "gone"
+        case OptedOut():
+            return "opted_out"
         case TransientFailure():
             return "transient"
         case RateLimited():

@@ -41,7 +41,8 @@ class ChannelReport(Struct, frozen=True, kw_only=True):
     delivered, `presumed` that of it which was in doubt until it was taken as sent. A state is where a send
     stands now: what bounced after its delivery is no longer `delivered`. `throttled` and `yielding` wait: for their
     turn, and for a more important message. `fallbacks` came after a message on an earlier channel of the step.
-    Reactions count sends, not events; `clicked_by_bots` only those that no person clicked. `redeemed` counts
+    Reactions count sends, not events; `clicked_by_bots` only those that no person clicked. `opened` seems to have
+    been a person and may not have been: many mail programs load pictures unseen, others never do. `redeemed` counts
     redemptions whose last message before them was one of these.
     """
 
@@ -59,6 +60,8 @@ class ChannelReport(Struct, frozen=True, kw_only=True):
     yielding: int
     fallbacks: int
     fallbacks_reached: int
+    opened: int
+    opened_by_programs: int
     clicked: int
     clicked_by_bots: int
     unsubscribed: int
@@ -233,6 +236,8 @@ def _channel(
         yielding=reasons[State.QUEUED, "priority"],
         fallbacks=fallbacks.fallbacks if fallbacks else 0,
         fallbacks_reached=int(fallbacks.reached) if fallbacks else 0,
+        opened=int(reactions.opened) if reactions else 0,
+        opened_by_programs=int(reactions.opened_by_programs) if reactions else 0,
         clicked=int(reactions.clicked) if reactions else 0,
         clicked_by_bots=int(reactions.clicked_by_bots) if reactions else 0,
         unsubscribed=int(reactions.unsubscribed) if reactions else 0,

@@ -7,7 +7,8 @@ from typing import Literal
 from msgspec import Struct
 
 import gateway
-from gateway.storage import channels, clock, gauges, processes, schema, sizes
+from gateway.domain.reputation import Sender
+from gateway.storage import channels, clock, gauges, processes, schema, senders, sizes
 from gateway.storage.database import Transaction
 from gateway.storage.processes import Process
 from gateway.storage.types import Record
@@ -37,6 +38,19 @@ class ChannelStatus(Struct, frozen=True, kw_only=True):
     claims: int
 
 
+class SenderStatus(Struct, frozen=True, kw_only=True):
+    """A sender that is held (since when, and for what), or of whose troubles somebody was told.
+
+    `brand` is None where the channel writes as itself.
+    """
+
+    channel: str
+    brand: str | None
+    held_at: datetime | None
+    held_for: str | None
+    alerts: tuple[str, ...]
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """The gateway at an instant, on both clocks. Counts end at 10,000: what is more is much."""
 
@@ -50,6 +64,8 @@ class Status(Struct, frozen=True, kw_only=True):
     """The process whose clock ticks; none for a few seconds after one was lost."""
     processes: tuple[Process, ...]
     channels: tuple[ChannelStatus, ...]
+    senders: tuple[SenderStatus, ...]
+    """Those in trouble; of the others there is nothing to tell here."""
     queues: tuple[Queue, ...]
     jobs: Mapping[str, int]
     """Those that are not over, by state."""
@@ -74,6 +90,7 @@ def status(tx: Transaction, kinds: Sequence[str]) -> Status:
         leader=numbers.leader,
         processes=tuple(processes.all_of_them(tx, now.machine)),
         channels=tuple(_channel(kind, states.get(kind), numbers, now.machine) for kind in named),
+        senders=tuple(_sender(*each) for each in sorted(senders.in_trouble(tx).items())),
         queues=tuple(
             Queue(channel=channel, lane=lane, waiting_s=waiting_s)
             for (channel, lane), waiting_s in sorted(numbers.waiting_s.items())
@@ -89,6 +106,16 @@ def status(tx: Transaction, kinds: Sequence[str]) -> Status:
 def database_name(tx: Transaction) -> str:
     """Such as `PostgreSQL 15.18`."""
     return f"{'SQLite' if tx.dialect.name == 'sqlite' else 'PostgreSQL'} {sizes.version(tx)}"
+
+
+def _sender(sender: Sender, row: Record) -> SenderStatus:
+    return SenderStatus(
+        channel=sender.channel,
+        brand=sender.brand or None,
+        held_at=row.held_at,
+        held_for=row.held_for,
+        alerts=tuple(row.alerts.split(",")) if row.alerts else (),
+    )
 
 
 def _channel(kind: str, row: Record | None, numbers: gauges.Gauges, machine_now: datetime) -> ChannelStatus:

@@ -25,6 +25,8 @@ _OF_SENDS: Final = (
     "yielding",
     "fallbacks",
     "fallbacks_reached",
+    "opened",
+    "opened_by_programs",
     "clicked",
     "clicked_by_bots",
     "unsubscribed",

@@ -123,6 +123,7 @@ def _activity(row: Record) -> Iterator[Item]:
 _TRIED: Final[Mapping[str, str]] = {
     "accepted": "the provider took it",
     "gone": "the provider says that the address is dead",
+    "opted_out": "the provider says that the person wants no more messages",
     "transient": "the provider did not take it for now",
     "rate_limited": "the provider asked to slow down",
     "misconfigured": "the channel is set up wrongly",
@@ -136,6 +137,10 @@ _HAPPENED: Final[Mapping[str, str]] = {
     "bounced": "the message bounced",
     "failed": "the provider gave the message up",
     "complained": "the person complained about it",
+    "blocked": "it was refused because of us, not of the address",
+    "delayed": "it is not delivered yet",
+    "closed": "it was put away on a device",
+    "replied": "the person wrote back",
     "opened": "it was opened, by the person or by a machine",
     "shown": "a device showed it",
     "unsubscribed": "the person unsubscribed",
@@ -229,7 +234,9 @@ class _Teller:
         by = (row.data or {}).get("by")
         words = _HAPPENED.get(row.type, row.type)
         if row.type == "clicked":
-            words = "a machine followed a link" if by == "bot" else "a link was followed"
+            words = "a program followed a link" if by in events.PROGRAMS else "a link was followed"
+        if row.type == "opened" and by in events.PROGRAMS:
+            words = "a program loaded the pictures"
         data = _known(type=row.type, code=row.code, detail=row.detail, by=by, link=(row.data or {}).get("link"))
         if row.channel is None:
             yield Item(at=row.at, kind="event", text=f"{words.capitalize()}.", job=self._job(row.job_id), data=data)

@@ -5,17 +5,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.contract import EventType, ProviderEvent
-from gateway.domain.consent import ConsentRow
 from gateway.domain.notices import RecipientNews
 from gateway.domain.states import COUNTS_AS_SENT, State
 from gateway.domain.tokens import BadToken, MessageRef
 from gateway.domain.words import SendKey, shard_of
-from gateway.services.announce import announce, announce_consents, move_sends
+from gateway.services import bounces
+from gateway.services.announce import announce, move_sends
 from gateway.services.follow import fall_back, settle
 from gateway.services.installation import Installation
-from gateway.services.stop import withdraw
+from gateway.services.opt_out import opt_out
+from gateway.services.reputation import Tally
 from gateway.services.whereabouts import held
-from gateway.storage import attempts, clock, consents, events, locks, merges, sends, suppressions
+from gateway.storage import attempts, clock, events, locks, sends, suppressions
 from gateway.storage.database import Transaction
 from gateway.storage.events import NewEvent
 from gateway.storage.sends import Move
@@ -25,6 +26,7 @@ _STATE_OF: Final = {
     EventType.DELIVERED: State.DELIVERED,
     EventType.SHOWN: State.DELIVERED,
     EventType.BOUNCED: State.BOUNCED,
+    EventType.BLOCKED: State.FAILED,
     EventType.FAILED: State.FAILED,
     EventType.RETURNED: State.RETURNED,
 }
@@ -43,18 +45,26 @@ def report(tx: Transaction, installation: Installation, channel: str, event: Pro
             events.park(tx, channel, event, clock.now(tx).machine)
         return False
     key, address_id = found
-    return _record(tx, installation, held(tx, key), address_id, event)
+    tally = Tally()
+    is_new = _record(tx, installation, held(tx, key), address_id, event, tally)
+    tally.put(tx, installation)
+    return is_new
 
 
-def match_parked(tx: Transaction, installation: Installation, channel: str, provider_ids: Sequence[str]) -> None:
-    """Record the reports that came before their message was on record. The caller holds the shard's lock."""
+def match_parked(
+    tx: Transaction, installation: Installation, channel: str, provider_ids: Sequence[str], tally: Tally
+) -> None:
+    """Record the reports that came before their message was on record.
+
+    The caller holds the shard's lock, and puts the tally down at its end.
+    """
     if not provider_ids or not events.any_parked(tx):
         return
     for event in events.unpark(tx, channel, provider_ids):
         found = _find(tx, installation, channel, event)
         if found is not None:
             key, address_id = found
-            _record(tx, installation, held(tx, key), address_id, event)
+            _record(tx, installation, held(tx, key), address_id, event, tally)
 
 
 def match_left_behind(tx: Transaction, installation: Installation, limit: int = 500) -> int:
@@ -66,8 +76,10 @@ def match_left_behind(tx: Transaction, installation: Installation, limit: int = 
     events.forget_parked(tx, clock.now(tx).machine - PARKED_KEPT)
     found = events.matched(tx, limit)
     locks.lock_shards(tx, {shard_of(row.recipient_id) for row in found})
+    tally = Tally()
     for channel in {row.channel for row in found}:
-        match_parked(tx, installation, channel, [row.provider_id for row in found if row.channel == channel])
+        match_parked(tx, installation, channel, [row.provider_id for row in found if row.channel == channel], tally)
+    tally.put(tx, installation)
     return len(found)
 
 
@@ -84,7 +96,9 @@ def _find(
     return attempts.by_provider_id(tx, channel, event.provider_id) if event.provider_id else None
 
 
-def _record(tx: Transaction, installation: Installation, key: SendKey, address_id: int, event: ProviderEvent) -> bool:
+def _record(
+    tx: Transaction, installation: Installation, key: SendKey, address_id: int, event: ProviderEvent, tally: Tally
+) -> bool:
     now = clock.now(tx).business
     row = sends.get(tx, [key]).get(key)
     if row is None:
@@ -98,15 +112,23 @@ def _record(tx: Transaction, installation: Installation, key: SendKey, address_i
         dedupe_key=f"{key.channel}:{event.event_id}",
         code=event.code,
         detail=event.detail,
+        data=None if event.by is None else {"by": event.by},
     )
     if not events.add(tx, new, now):
         return False
-    if not _others_reached(tx, installation, key, address_id, event):
-        _move_on(tx, installation, key, State(row.state), event, now)
+    was = State(row.state)
+    has_moved = not _others_reached(tx, installation, key, address_id, event) and _move_on(
+        tx, installation, key, was, event, now
+    )
+    bounces.heed(tx, installation, key, address_id, event, now, is_news=has_moved or was is not State.BOUNCED)
+    tally.note(tx, key, event, now)
     if event.address_gone or event.type is EventType.COMPLAINED:
         suppressions.add_addresses(tx, [address_id], str(event.type), f"provider:{key.channel}", now)
     if event.type in _PERSONAL:
-        announce(tx, [RecipientNews(type=f"recipient.{event.type}", at=now, recipient_id=key.recipient_id, key=key)])
+        news = RecipientNews(
+            type=f"recipient.{event.type}", at=now, recipient_id=key.recipient_id, key=key, by=event.by
+        )
+        announce(tx, [news])
     if event.type in _REFUSES:
         refuse(tx, installation, key, row.purpose, str(event.type), now)
     return True
@@ -124,33 +146,22 @@ def _others_reached(
 
 def _move_on(
     tx: Transaction, installation: Installation, key: SendKey, was: State, event: ProviderEvent, now: datetime
-) -> None:
+) -> bool:
+    """Whether the send has moved."""
     then = _STATE_OF.get(event.type)
     if then is None:
-        return
+        return False
     moved = move_sends(tx, [Move(key, then, reason=event.code, keep_cap=True)], now)
     if moved and was in (State.SENDING, State.IN_DOUBT):
         settle(tx, installation, {key: now if then in COUNTS_AS_SENT else None}, now)
     if moved and then in _BAD:
         fall_back(tx, [key], now)
+    return bool(moved)
 
 
 def refuse(tx: Transaction, installation: Installation, key: SendKey, purpose: str, source: str, now: datetime) -> None:
-    """Withdraw the consent for the channel and purpose of a send, and stop what is pending under it.
-
-    Said again, it stops again; the ledger has it once until there is a new grant.
-    """
-    if consents.state_of(tx, key.recipient_id, key.channel, purpose) in (None, "granted"):
-        row = ConsentRow(
-            recipient=str(key.recipient_id),
-            channel=key.channel,
-            purpose=purpose,
-            action="withdrawn",
-            at=now,
-            source=source,
-        )
-        announce_consents(tx, consents.add(tx, [(key.recipient_id, row)], actor=source, now=now))
-    withdraw(tx, installation, {(key.recipient_id, key.channel, purpose)}, now)
+    """Withdraw the consent for the channel and purpose of a send, and stop what is pending under it."""
+    opt_out(tx, installation, {(key.recipient_id, key.channel, purpose)}, source, now)
 
 
 def unsubscribe(tx: Transaction, installation: Installation, ref: MessageRef, source: str) -> bool:
@@ -171,19 +182,3 @@ def unsubscribe(tx: Transaction, installation: Installation, ref: MessageRef, so
         announce(tx, [RecipientNews(type="recipient.unsubscribed", at=now, recipient_id=key.recipient_id, key=key)])
     refuse(tx, installation, key, row.purpose, source, now)
     return True
-
-
-def click(tx: Transaction, ref: MessageRef, by: str) -> None:
-    """Record that a tracked link was followed. `by` says what kind of visitor it seems to be."""
-    key, now = merges.follow(tx, ref.key), clock.now(tx).business
-    new = NewEvent(
-        type=EventType.CLICKED,
-        recipient_id=key.recipient_id,
-        at=now,
-        send=key,
-        data={"link": ref.link, "by": by},
-    )
-    if sends.get(tx, [key]):
-        events.add(tx, new, now)
-        news = RecipientNews(type="recipient.clicked", at=now, recipient_id=key.recipient_id, key=key, by=by)
-        announce(tx, [news])

@@ -1,25 +1,26 @@
 """Makes Structs of TOML tables, and finds every fault on the way instead of the first only."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
 from gateway.contract import Secret
+from gateway.domain.put_in import PutIn
+from gateway.domain.shapes import must_be
 from gateway.settings.problems import FAULTY, Faulty, Page, Steps
 
 Table = TypeVar("Table", bound=Struct)
 
 
 class Decoder:
-    """Reads the tables of one file. `put_in`: values that were put in as text, and so may be numbers."""
+    """Reads the tables of one file."""
 
-    def __init__(self, page: Page, put_in: Set[Steps]) -> None:
+    def __init__(self, page: Page) -> None:
         self._page = page
-        self._put_in = put_in
 
     def table(self, kind: type[Table], raw: Mapping[str, Any], steps: Steps = ()) -> Table | None:
         """The table as its Struct; None where anything in it is at fault, which is noted then."""
@@ -57,7 +58,9 @@ class Decoder:
                 return self.plain(kind, raw, steps)
 
     def plain(self, kind: Any, raw: Any, steps: Steps) -> Any:
-        return self._converted(kind, raw, steps, strict=steps not in self._put_in)
+        made = self._converted(kind, raw, steps, strict=not isinstance(raw, PutIn))
+        # What may be anything goes on as it is: whoever knows what it is will ask whether it was put in.
+        return str(made) if isinstance(made, PutIn) and kind is not Any else made
 
     def name(self, kind: Any, raw: str, steps: Steps) -> Any:
         """A key of a table with free keys; TOML knows only text there, also for numbers."""
@@ -67,7 +70,7 @@ class Decoder:
         try:
             return msgspec.convert(raw, kind, strict=strict, dec_hook=_own_type)
         except msgspec.ValidationError as error:
-            self._page.note(steps, f"{error}{_choices(kind)}")
+            self._page.note(steps, _told(error, kind))
             return FAULTY
 
     def _unknown(self, key: str, fields: Mapping[str, Any], steps: Steps) -> Faulty:
@@ -101,9 +104,6 @@ def _own_type(kind: type, raw: Any) -> Any:
     raise NotImplementedError(kind)
 
 
-def _choices(kind: Any) -> str:
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    if get_origin(kind) is not Literal:
-        return ""
-    return f"; one of {', '.join(str(choice) for choice in get_args(kind))}"
+def _told(error: msgspec.ValidationError, kind: Any) -> str:
+    wanted = "" if " - at `" in str(error) else must_be(kind)
+    return f"must be {wanted}" if wanted else str(error)

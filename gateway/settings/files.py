@@ -43,4 +43,4 @@ class File:
         return None
 
     def decoded(self, kind: type[Table], contents: Mapping[str, Any]) -> Table | None:
-        return Decoder(self.page, self._interpolation.put_in).table(kind, contents)
+        return Decoder(self.page).table(kind, contents)

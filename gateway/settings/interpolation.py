@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.domain.put_in import PutIn
 from gateway.settings.problems import FAULTY, Page, Steps
 
 _REFERENCE: Final = re.compile(
@@ -21,13 +22,12 @@ _CONTAINER_SECRETS: Final = Path("/run/secrets")
 
 
 class Interpolation:
-    """Puts values in, and remembers where: `put_in` has the way to each value that came as text."""
+    """Puts values in, as texts that know that they were."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], page: Page) -> None:
         self._folder = folder
         self._environ = environ
         self._page = page
-        self.put_in: set[Steps] = set()
 
     def of(self, value: Any, steps: Steps = ()) -> Any:
         """The same value with everything in it put in. A fault is noted and gives FAULTY."""
@@ -46,11 +46,11 @@ class Interpolation:
         text = _REFERENCE.sub(lambda reference: self._variable(reference, faults), value)
         if value.startswith(_FILE) and not faults:
             text = self._contents(self._folder / text.removeprefix(_FILE), faults)
-        if text != value:
-            self.put_in.add(steps)
         for fault in faults:
             self._page.note(steps, fault)
-        return FAULTY if faults else text
+        if faults:
+            return FAULTY
+        return value if text == value else PutIn(text)
 
     def _variable(self, reference: re.Match[str], faults: list[str]) -> str:
         if reference["plain"]:

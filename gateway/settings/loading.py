@@ -13,25 +13,36 @@ from gateway.domain.policy import DEFAULT_PURPOSES, Policies
 from gateway.domain.words import ChannelName
 from gateway.settings.files import File
 from gateway.settings.packs import PackFile, PoliciesFile, read_packs, together
-from gateway.settings.problems import Page, SettingsError
-from gateway.settings.tables import ChannelTable, Database, GatewayFile, Plugins, Settings, resolved_server
+from gateway.settings.problems import FAULTY, Page, SettingsError
+from gateway.settings.tables import (
+    ChannelTable,
+    Database,
+    GatewayFile,
+    Plugins,
+    Settings,
+    resolved_links,
+    resolved_server,
+)
 
 BUILT_IN_CHANNELS: Final = ("email", "sms", "webpush", "postal")
 _FILES: Final = ("gateway.toml", "channels.toml", "policies.toml")
 _SQLITE: Final = "sqlite:///"
 
 
-def load(folder: Path, environ: Mapping[str, str]) -> Settings:
+def load(folder: Path, environ: Mapping[str, str], *, complete: bool = True) -> Settings:
     """The settings in `folder`, with variables of `environ` and files put in.
 
-    Reads only; makes neither folders nor databases. Raises SettingsError with all problems.
+    Reads only; makes neither folders nor databases. Raises SettingsError with all problems. Unless they must be
+    `complete`, a channel may lack what its table takes from elsewhere: whoever does not send needs no password.
     """
     gateway, channels, policies = (File(folder, name, environ) for name in _FILES)
     if not Path(gateway.page.file).is_file():
         gateway.page.note_table((), f"not found; make a first one with: risveglio init {folder}")
         raise SettingsError(gateway.page.problems)
     own = gateway.read(GatewayFile)
-    tables = channels.read(_ChannelsFile)
+    contents = channels.contents()
+    lacking = {} if complete else _set_aside(contents, channels.page)
+    tables = None if contents is None else channels.decoded(_ChannelsFile, contents)
     rules = policies.read(PoliciesFile)
     packs = read_packs(folder, environ, rules, policies.page) if rules else []
     if rules and tables:
@@ -42,7 +53,36 @@ def load(folder: Path, environ: Mapping[str, str]) -> Settings:
     problems = [problem for page in pages for problem in page.problems]
     if problems or own is None or tables is None or rules is None:
         raise SettingsError(problems)
-    return _settings(folder, own, tables, together(rules, packs))
+    return msgspec.structs.replace(_settings(folder, own, tables, together(rules, packs)), lacking=lacking)
+
+
+def _set_aside(contents: dict[str, Any] | None, page: Page) -> dict[str, str]:
+    """Empties the tables in which something is missing, and takes their problems off the page: by channel, these."""
+    tables = (contents or {}).get("channels")
+    lacking: dict[str, str] = {}
+    if not isinstance(tables, dict):
+        return lacking
+    for kind, table in tables.items():
+        if _is_faulty(table):
+            place = f"channels.{kind}"
+            own = [
+                each
+                for each in page.problems
+                if each.table == place or each.table.startswith((f"{place}.", f"{place}["))
+            ]
+            page.problems[:] = [each for each in page.problems if each not in own]
+            lacking[kind], tables[kind] = "; ".join(map(str, own)), {}
+    return lacking
+
+
+def _is_faulty(value: Any) -> bool:
+    match value:
+        case dict():
+            return any(map(_is_faulty, value.values()))
+        case list():
+            return any(map(_is_faulty, value))
+        case _:
+            return value is FAULTY
 
 
 class _ChannelsFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +129,8 @@ def _settings(folder: Path, own: GatewayFile, tables: _ChannelsFile, policies: P
         folder=root,
         data_dir=data_dir,
         database=msgspec.structs.replace(own.database, url=_database_url(own.database, data_dir)),
-        server=resolved_server(own.server),
+        server=resolved_server(own.server, own.links),
+        links=resolved_links(own.links),
         keys=own.keys,
         worker=own.worker,
         egress=own.egress,

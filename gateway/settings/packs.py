@@ -13,10 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from gateway.domain.policy import BasisRule, Policies, QuietRule, Register
+from gateway.domain.replies import ReplyWords
 from gateway.domain.words import CountryCode
 from gateway.domain.zones import zones_of_country
 from gateway.settings.files import File
-from gateway.settings.problems import Page
+from gateway.settings.problems import Page, Steps
 
 FOLDER: Final = "countries"
 _NAME: Final = re.compile(r"[a-z]{2}\.toml")
@@ -24,12 +25,13 @@ _RULES: Final = ("quiet_hours", "basis", "registers")
 
 
 class Pack(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of a pack. Its rules are for its country alone."""
+    """All of a pack. Its rules are for its country alone; its words of replies are for everybody."""
 
     country: CountryCode
     quiet_hours: tuple[QuietRule, ...] = ()
     basis: tuple[BasisRule, ...] = ()
     registers: tuple[Register, ...] = ()
+    replies: ReplyWords = ReplyWords()
 
     def __post_init__(self) -> None:
         if not zones_of_country(self.country):
@@ -81,6 +83,8 @@ def _read(folder: Path, country: str, environ: Mapping[str, str]) -> PackFile:
         file.page.note(("country",), f'must be "{country}", as the name of the file says')
         return PackFile(file.page, None)
     rules = {name: _completed(contents[name], country, name, file.page) for name in _RULES if name in contents}
+    if isinstance(words := contents.get("replies"), dict):
+        _expect_source(words, ("replies",), file.page)
     pack = file.decoded(Pack, contents | rules)
     return PackFile(file.page, None if file.page.problems else pack)
 
@@ -95,11 +99,15 @@ def _completed(rules: Any, country: str, name: str, page: Page) -> Any:
             continue
         if "countries" in rule:
             page.note((*place, "countries"), f"cannot be set here: the rules of this file are for {country}")
-        if not rule.get("source"):
-            page.note((*place, "source"), "must be set: the law or the custom that the rule rests on")
-        if "read_on" not in rule:
-            page.note((*place, "read_on"), "must be set: the day on which the source was read, such as 2026-11-22")
+        _expect_source(rule, place, page)
     return [rule | {"countries": [country]} if isinstance(rule, dict) else rule for rule in rules]
+
+
+def _expect_source(rule: Mapping[str, Any], place: Steps, page: Page) -> None:
+    if not rule.get("source"):
+        page.note((*place, "source"), "must be set: the law or the custom that the rule rests on")
+    if "read_on" not in rule:
+        page.note((*place, "read_on"), "must be set: the day on which the source was read, such as 2026-11-22")
 
 
 def _refuse_doubled_registers(policies: PoliciesFile, packs: Sequence[PackFile]) -> None:
@@ -118,4 +126,4 @@ def together(policies: PoliciesFile, packs: Sequence[PackFile]) -> Policies:
     found = [each.pack for each in packs if each.pack is not None]
     own = {each.name: getattr(policies, each.name) for each in msgspec.structs.fields(Policies)}
     rules = {name: sum((getattr(pack, name) for pack in found), start=()) + own[name] for name in _RULES}
-    return Policies(**(own | rules))
+    return Policies(**(own | rules | {"replies": policies.replies.joined(*(pack.replies for pack in found))}))

@@ -59,6 +59,18 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"public_url: {fault}")
 
 
+class Links(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How links in messages look."""
+
+    short_url: str | None = None
+    """The base of short links, on a host of their own, such as https://r.example.com. Empty: no link is short."""
+
+    def __post_init__(self) -> None:
+        fault = fault_of_public_url(self.short_url) if self.short_url else None
+        if fault:
+            raise ValueError(f"short_url: {fault}")
+
+
 class Keys(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The gateway's own secrets, each of 32 bytes or more.
 
@@ -148,12 +160,18 @@ class GatewayFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     data_dir: Path = Path("../data")
     database: Database = Database()
     server: Server = Server()
+    links: Links = Links()
     keys: Keys
     worker: Worker = Worker()
     egress: Egress = Egress()
     plugins: Plugins = Plugins()
     log: Log = Log()
     metrics: Metrics = Metrics()
+
+    def __post_init__(self) -> None:
+        short = urlsplit(self.links.short_url or "").hostname
+        if short and short == (urlsplit(self.server.public_url or "").hostname or self.server.host):
+            raise ValueError("links.short_url: needs a host of its own, another than that of server.public_url")
 
 
 class ChannelTable(Mapping[str, Any]):
@@ -187,6 +205,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data_dir: Path
     database: Database
     server: Server
+    links: Links
     keys: Keys
     worker: Worker
     egress: Egress
@@ -194,6 +213,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     log: Log
     metrics: Metrics
     channels: Mapping[str, ChannelTable]
+    lacking: Mapping[str, str] = {}
+    """By channel, what its table takes from elsewhere and is not there; empty where the settings had to be complete."""
     policies: Policies
 
     @property
@@ -202,7 +223,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.server.public_url or _own_url(self.server)
 
 
-def resolved_server(server: Server) -> Server:
+def resolved_links(links: Links) -> Links:
+    return Links(short_url=links.short_url.rstrip("/") if links.short_url else None)
+
+
+def resolved_server(server: Server, links: Links) -> Server:
     """The same with `public_url` and `allowed_hosts` filled in."""
     public_url = (server.public_url or _own_url(server)).rstrip("/")
     return Server(
@@ -210,7 +235,7 @@ def resolved_server(server: Server) -> Server:
         port=server.port,
         public_url=public_url,
         max_body_bytes=server.max_body_bytes,
-        allowed_hosts=server.allowed_hosts or _own_hosts(server, urlsplit(public_url)),
+        allowed_hosts=(server.allowed_hosts or _own_hosts(server, urlsplit(public_url))) + _short_host(links),
     )
 
 
@@ -222,6 +247,10 @@ def _own_url(server: Server) -> str:
 def _own_hosts(server: Server, public: SplitResult) -> tuple[str, ...]:
     local = ("127.0.0.1", "localhost") if is_loopback(server.host) else ()
     return tuple(dict.fromkeys((public.hostname or "", *local)))
+
+
+def _short_host(links: Links) -> tuple[str, ...]:
+    return (urlsplit(links.short_url).hostname or "",) if links.short_url else ()
 
 
 def _fault_of_key(key: str) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from gateway.domain.words import EntryKey, SendKey
 from gateway.storage.database import Transaction
@@ -24,7 +24,8 @@ class Attempt(NamedTuple):
     detail: str | None
 
 
-def add(tx: Transaction, rows: Sequence[Attempt]) -> None:
+def add(tx: Transaction, rows: Sequence[Attempt]) -> int:
+    """Put tries on record, each once. Returns how many were new."""
     names = (
         "job_id",
         "recipient_id",
@@ -39,7 +40,7 @@ def add(tx: Transaction, rows: Sequence[Attempt]) -> None:
         "code",
         "detail",
     )
-    insert_rows(tx, attempts, names, [(*row.key, *row[1:]) for row in rows], ignore=True)
+    return insert_rows(tx, attempts, names, [(*row.key, *row[1:]) for row in rows], ignore=True)
 
 
 def by_provider_id(tx: Transaction, channel: str, provider_id: str) -> tuple[SendKey, int] | None:
@@ -61,6 +62,13 @@ def accepted_elsewhere(tx: Transaction, key: SendKey, address_id: int) -> bool:
     mine = [attempts.c[name] == value for name, value in key._asdict().items()]
     others = (attempts.c.address_id != address_id, attempts.c.outcome == "accepted")
     return tx.scalar(select(attempts.c.address_id).where(*mine, *others).limit(1)) is not None
+
+
+def accepted_at(tx: Transaction, key: SendKey) -> datetime | None:
+    """When a provider first accepted the send (business time)."""
+    mine = [attempts.c[name] == value for name, value in key._asdict().items()]
+    at: datetime | None = tx.scalar(select(func.min(attempts.c.at)).where(*mine, attempts.c.outcome == "accepted"))
+    return at
 
 
 def of_entry(tx: Transaction, key: EntryKey) -> dict[SendKey, list[Record]]:

@@ -114,6 +114,14 @@ def refused(tx: Transaction, keys: Collection[tuple[int, str, str]]) -> set[tupl
     return {(row.recipient_id, row.channel, row.purpose) for row in rows}
 
 
+def granted_by(tx: Transaction, recipient_ids: Collection[int], channel: str, purpose: str) -> set[int]:
+    """Those of these people whose last word on a channel and purpose is a grant."""
+    asked = table_of(tx, "asked", {"recipient_id": BigInteger()}, [(id,) for id in recipient_ids])
+    query = select(asked.c.recipient_id).join(consent_states, consent_states.c.recipient_id == asked.c.recipient_id)
+    said = {"channel": channel, "purpose": purpose, "action": "granted"}
+    return set(tx.scalars(query.where(*(consent_states.c[name] == value for name, value in said.items()))))
+
+
 def of_recipient(tx: Transaction, recipient_id: int) -> Sequence[Record]:
     """The whole ledger of a person, oldest first."""
     query = select(consents).where(consents.c.recipient_id == recipient_id).order_by(consents.c.at, consents.c.id)

@@ -6,12 +6,13 @@ What stays is what counts: that there was an entry, a send, an event, a purchase
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from sqlalchemy import String, and_, bindparam, case, cast, delete, exists, null, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
+from gateway.contract import Visitor
 from gateway.domain.audience import Audience, Ids, Inline, Named
 from gateway.storage.database import Transaction
 from gateway.storage.tables import (
@@ -32,6 +33,9 @@ from gateway.storage.tables import (
     recipient_merges,
     recipients,
     redemptions,
+    replies,
+    short_links,
+    soft_bounces,
 )
 from gateway.storage.types import Json, Record
 
@@ -40,6 +44,9 @@ _KIND: Final = re.compile(r"[a-z][a-z _-]{0,39}", re.IGNORECASE)
 
 def forget(tx: Transaction, recipient_id: int, tombstone: str) -> None:
     """Take out all that tells who it was. Again does nothing; what came in late since goes too."""
+    _forget_words(tx, recipient_id)
+    own = and_(addresses.c.kind == soft_bounces.c.kind, addresses.c.hash == soft_bounces.c.hash)
+    tx.execute(delete(soft_bounces).where(exists().where(addresses.c.recipient_id == recipient_id, own)))
     for table in (addresses, preferences, opt_ins, recipient_aliases, consent_states):
         tx.execute(delete(table).where(table.c.recipient_id == recipient_id))
     _forget_proof(tx, recipient_id)
@@ -50,6 +57,8 @@ def forget(tx: Transaction, recipient_id: int, tombstone: str) -> None:
     happened = update(events).where(events.c.recipient_id == recipient_id)
     tx.execute(happened.values(detail=None, data=_BY_WHOM))
     bought = (redemptions.c.job_id.in_(entered), redemptions.c.recipient_id == recipient_id)
+    followed = (short_links.c.job_id.in_(entered), short_links.c.recipient_id == recipient_id)
+    tx.execute(delete(short_links).where(*followed))
     tx.execute(update(redemptions).where(*bought).values(order_id=None, place=None))
     # Whoever counts purchases goes on counting this one; whose order it was, nobody can look up.
     nameless = bindparam("tombstone", f"{tombstone}.", type_=String()) + cast(activities.c.id, String())
@@ -57,16 +66,25 @@ def forget(tx: Transaction, recipient_id: int, tombstone: str) -> None:
     tx.execute(did.values(external_id=nameless, data={}))
 
 
-# Of an event's data reports ask who followed a link, a person or a machine, and to which job another gave way.
+# Of an event's data reports ask who looked or followed a link, and to which job another gave way.
 _BY: Final = events.c.data["by"].as_string()
 _BY_WHOM: Final[ColumnElement[Any]] = case(
     *(
-        (and_(events.c.type == "clicked", _BY == by), bindparam(f"by_{by}", {"by": by}, type_=Json))
-        for by in ("human", "bot")
+        (and_(events.c.type.in_(("opened", "clicked")), _BY == by), bindparam(f"by_{by}", {"by": by}, type_=Json))
+        for by in get_args(Visitor)
     ),
     (events.c.type == "yielded", events.c.data),
     else_=null(),
 )
+
+
+def _forget_words(tx: Transaction, recipient_id: int) -> None:
+    """What the person wrote, also before anybody knew whose the address is."""
+    own = select(addresses.c.hash).where(addresses.c.recipient_id == recipient_id)
+    nameless = and_(replies.c.recipient_id.is_(None), replies.c.address_hash.in_(own))
+    tx.execute(delete(replies).where(nameless))
+    mine = update(replies).where(replies.c.recipient_id == recipient_id)
+    tx.execute(mine.values(text=None, address_hash=None, needs_review=False))
 
 
 def _forget_proof(tx: Transaction, recipient_id: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import BigInteger, Text, case, delete, func, literal, null, select
+from sqlalchemy import BigInteger, ColumnElement, Text, case, delete, func, literal, null, select, update
 
 from gateway.contract import ProviderEvent
 from gateway.domain.words import SendKey
@@ -123,14 +123,43 @@ def counts(tx: Transaction, job_id: int) -> Sequence[Record]:
     return tx.execute(query.group_by(*group).order_by(*group)).all()
 
 
+def is_first(tx: Transaction, key: SendKey, type: str) -> bool:
+    """Whether no more than one event of the type is on record of a send."""
+    mine = [events.c[name] == value for name, value in key._asdict().items()]
+    query = select(events.c.id).where(*mine, events.c.type == type).limit(2)
+    return len(tx.scalars(query).all()) < 2
+
+
+def links_followed(tx: Transaction, key: SendKey, since: datetime) -> set[int]:
+    """The links of a message that people seem to have followed since then."""
+    rows = tx.scalars(select(events.c.data["link"].as_integer()).where(*_clicks(key, since)))
+    return set(rows)
+
+
+def call_bots(tx: Transaction, key: SendKey, since: datetime) -> None:
+    """Whoever seemed a person who followed links of a message since then was a program."""
+    for row in tx.execute(select(events.c.id, events.c.data).where(*_clicks(key, since))).all():
+        tx.execute(update(events).where(events.c.id == row.id).values(data={**row.data, "by": "bot"}))
+
+
+def _clicks(key: SendKey, since: datetime) -> list[ColumnElement[bool]]:
+    mine = [events.c[name] == value for name, value in key._asdict().items()]
+    return [*mine, events.c.type == "clicked", events.c.at >= since, _BY == "human"]
+
+
+_BY: Final = func.coalesce(events.c.data["by"].as_string(), "")
+
+PROGRAMS: Final = ("bot", "proxy")
+"""Visitors that are nobody: they look at messages before people do, or for them."""
+
+
 def clicked(tx: Transaction, job_id: int, recipient_ids: Sequence[int]) -> dict[int, set[int]]:
-    """The steps of the job in whose messages each of these people followed a link; what bots followed is left out."""
+    """The steps of the job in whose messages each of these people followed a link; what programs did is left out."""
     asked = table_of(tx, "asked", {"id": BigInteger()}, [(id,) for id in recipient_ids])
-    by = func.coalesce(events.c.data["by"].as_string(), "")
     query = (
         select(events.c.recipient_id, events.c.step)
         .join(asked, events.c.recipient_id == asked.c.id)
-        .where(events.c.job_id == job_id, events.c.type == "clicked", by != "bot")
+        .where(events.c.job_id == job_id, events.c.type == "clicked", _BY.not_in(PROGRAMS))
     )
     found: dict[int, set[int]] = {}
     for id, step in tx.execute(query.distinct()):

@@ -6,16 +6,30 @@ from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Executable, FromClause, Text, bindparam, case, func, null, select
+from sqlalchemy import (
+    BigInteger,
+    Executable,
+    FromClause,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    null,
+    select,
+    type_coerce,
+)
 
 from gateway.domain.caps import YIELDS_WITHIN, Spend
 from gateway.domain.consent import Action
 from gateway.domain.policy import CapRule
 from gateway.storage import keys as keys_of
+from gateway.storage import suppressions
 from gateway.storage.database import Transaction
 from gateway.storage.recipients import Prepared
-from gateway.storage.rows import Values, table_of
-from gateway.storage.screenings import CLEARANCES, CLEARED_AT, clearances_of, cleared
+from gateway.storage.rows import Values
+from gateway.storage.screenings import CLEARANCES, clearances_of, cleared
 from gateway.storage.tables import (
     addresses,
     channel_states,
@@ -25,9 +39,9 @@ from gateway.storage.tables import (
     preferences,
     recipients,
     sends,
-    suppressions,
 )
-from gateway.storage.types import Instant, Record
+from gateway.storage.tables import suppressions as suppressed
+from gateway.storage.types import Instant, Record, from_us, to_us
 
 
 class Queued(NamedTuple):
@@ -51,6 +65,8 @@ class Known(Struct, frozen=True, kw_only=True):
     address_kinds: frozenset[str]
     suppressed_kinds: frozenset[str]
     """Of those, the kinds with no address left that may be used."""
+    suppressed_until: Mapping[str, datetime] = {}
+    """Of those again, the kinds with one that only rests, and until when."""
     consents: Mapping[str, Mapping[str, Action]] = {}
     """By purpose, then channel."""
     cleared: frozenset[tuple[str, str]] = frozenset()
@@ -77,12 +93,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
 def known(tx: Transaction, ids: Sequence[int], wanted: Wanted) -> Mapping[int, Known]:
     """What is known of these people."""
     ask, given = _questions(tx.dialect.name, wanted.clearances), _PEOPLE.given(tx, [(id,) for id in ids])
-    people = tx.execute(ask.people, given | ({CLEARED_AT: wanted.at} if wanted.clearances else {})).all()
+    people = tx.execute(ask.people, given | {suppressions.HELD_AT: wanted.at}).all()
     spends = _spends(tx, ask, given, wanted, people)
     queued = _queued(tx, ask, given, wanted)
     found = {}
     for row in people:
-        kinds, suppressed = _kinds(row.places or "")
+        kinds, suppressed, until = _kinds(row.places or "")
         found[row.id] = Known(
             external_id=row.external_id,
             zones=row.zones,
@@ -90,6 +106,7 @@ def known(tx: Transaction, ids: Sequence[int], wanted: Wanted) -> Mapping[int, K
             erased=row.erased_at is not None,
             address_kinds=kinds,
             suppressed_kinds=suppressed,
+            suppressed_until=until,
             consents=_consents(row.answers or ""),
             cleared=cleared(row.clearances or ""),
             paused_until=row.paused_until,
@@ -202,11 +219,13 @@ def _more_important(asked: FromClause) -> Executable:
 
 # One row and two short texts a person, most of them equal to somebody else's: a row for each address and
 # each consent costs a big audience more than everything else.
+_REST: Final = "!" + func.coalesce(cast(type_coerce(suppressed.c.until, BigInteger()), Text()), "")
 _PLACES: Final = (
-    select(func.aggregate_strings(addresses.c.kind + case((suppressions.c.hash.is_(None), ""), else_="!"), ","))
+    select(func.aggregate_strings(addresses.c.kind + case((suppressed.c.hash.is_(None), ""), else_=_REST), ","))
     .select_from(
         addresses.outerjoin(
-            suppressions, (suppressions.c.kind == addresses.c.kind) & (suppressions.c.hash == addresses.c.hash)
+            suppressed,
+            and_(suppressed.c.kind == addresses.c.kind, suppressed.c.hash == addresses.c.hash, suppressions.HOLDS),
         )
     )
     .where(addresses.c.recipient_id == recipients.c.id)
@@ -224,11 +243,14 @@ _ANSWERS: Final = (
 
 
 @lru_cache(maxsize=4096)
-def _kinds(places: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The kinds of `email,phone!,phone`, and those of them of which all are suppressed (!)."""
-    told = places.split(",") if places else []
-    kinds = frozenset(place.removesuffix("!") for place in told)
-    return kinds, kinds.difference(place for place in told if not place.endswith("!"))
+def _kinds(places: str) -> tuple[frozenset[str], frozenset[str], Mapping[str, datetime]]:
+    """The kinds of `email,phone!,phone,webpush!1790000000000000`; those of them of which all are suppressed (!); and
+    of these again those of which one only rests, with the end of the shortest rest."""
+    told = [place.partition("!") for place in places.split(",")] if places else []
+    kinds = frozenset(kind for kind, _, _ in told)
+    gone = kinds.difference(kind for kind, mark, _ in told if not mark)
+    rests = sorted(((int(until), kind) for kind, _, until in told if until and kind in gone), reverse=True)
+    return kinds, gone, {kind: from_us(until) for until, kind in rests}
 
 
 @lru_cache(maxsize=4096)
@@ -244,16 +266,14 @@ def _consents(told: str) -> Mapping[str, Mapping[str, Action]]:
 def of_strangers(tx: Transaction, strangers: Mapping[int, Prepared], at: datetime) -> dict[int, Known]:
     """What would be known at `at` of people who are not written yet, by numbers that stand for them."""
     places = [(place.kind, digest) for each in strangers.values() for place, digest in each.places]
-    asked = table_of(tx, "asked", {"kind": Text(), "hash": Text()}, places)
-    same = (suppressions.c.kind == asked.c.kind) & (suppressions.c.hash == asked.c.hash)
-    suppressed = {tuple(row) for row in tx.execute(select(suppressions.c.kind, suppressions.c.hash).join(asked, same))}
+    rests = suppressions.rests(tx, places, at)
     vouched = clearances_of(tx, places, at)
     found = {}
     for id, each in strangers.items():
-        marked = (f"{place.kind}{'!' if (place.kind, digest) in suppressed else ''}" for place, digest in each.places)
-        kinds, gone = _kinds(",".join(marked))
+        marked = (f"{place.kind}{_mark(rests, (place.kind, digest))}" for place, digest in each.places)
+        kinds, gone, until = _kinds(",".join(marked))
         # Of several addresses of a kind, the first that may be used is the one that is written to.
-        used = {place.kind: digest for place, digest in reversed(each.places) if (place.kind, digest) not in suppressed}
+        used = {place.kind: digest for place, digest in reversed(each.places) if (place.kind, digest) not in rests}
         found[id] = Known(
             external_id=each.external_id,
             zones=",".join(each.zones) or None,
@@ -261,8 +281,17 @@ def of_strangers(tx: Transaction, strangers: Mapping[int, Prepared], at: datetim
             erased=False,
             address_kinds=kinds,
             suppressed_kinds=gone,
+            suppressed_until=until,
             cleared=frozenset(
                 (register, kind) for kind, digest in used.items() for register in vouched.get((kind, digest), ())
             ),
         )
     return found
+
+
+def _mark(rests: Mapping[tuple[str, str], datetime | None], place: tuple[str, str]) -> str:
+    """As `_PLACES` marks what is suppressed."""
+    if place not in rests:
+        return ""
+    until = rests[place]
+    return "!" if until is None else f"!{to_us(until)}"

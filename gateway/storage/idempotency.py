@@ -1,8 +1,9 @@
 """Answers given before, by the key that the client chose."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from gateway.storage.database import Transaction
 from gateway.storage.tables import idempotency
@@ -35,6 +36,19 @@ def put(
         "created_at": now,
     }
     tx.execute(idempotency.insert().values(row))
+
+
+def settle(tx: Transaction, client: str, route: str, key: str, *, status: int, body: bytes) -> None:
+    """Put the answer in the place of the one that was kept while nobody knew it yet."""
+    mine = (idempotency.c.client == client, idempotency.c.route == route, idempotency.c.key == key)
+    tx.execute(update(idempotency).where(*mine).values(status=status, body=body))
+
+
+def since(tx: Transaction, client: str, route: str, at: datetime) -> Sequence[Record]:
+    """`body` and `created_at` of what a client was answered after an instant, the oldest first."""
+    mine = (idempotency.c.client == client, idempotency.c.route == route, idempotency.c.created_at > at)
+    query = select(idempotency.c.body, idempotency.c.created_at).where(*mine)
+    return tx.execute(query.order_by(idempotency.c.created_at)).all()
 
 
 def forget(tx: Transaction, before: datetime) -> int:

@@ -46,6 +46,12 @@ def lock_endpoints(tx: Transaction) -> None:
         tx.execute(select(func.pg_advisory_xact_lock(_NAMES, _number("endpoints"))))
 
 
+def lock_name(tx: Transaction, name: str) -> None:
+    """Waits for a lock named by a text. Two names may share one, rarely."""
+    if tx.dialect.name != "sqlite":
+        tx.execute(select(func.pg_advisory_xact_lock(_NAMES, _number(name))))
+
+
 def try_lock_name(tx: Transaction, name: str) -> bool:
     """Takes a lock named by a text, if it is free at this moment. Two names may share one, rarely."""
     if tx.dialect.name == "sqlite":

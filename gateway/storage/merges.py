@@ -28,7 +28,9 @@ from gateway.storage.tables import (
     recipient_merges,
     recipients,
     redemptions,
+    replies,
     sends,
+    short_links,
 )
 from gateway.storage.types import Record
 
@@ -98,14 +100,15 @@ def hold_batches(tx: Transaction, recipient_id: int) -> dict[str, set[str]] | No
 
 
 _OF_PEOPLE: Final = (activities, consents, opt_ins, recipient_aliases, addresses)
-_OF_ENTRIES: Final = (attempts, coupons, doubts, redemptions, batch_items, sends, entries)
+_WITH_RUNS: Final = (events, replies)
+_OF_ENTRIES: Final = (attempts, coupons, doubts, redemptions, batch_items, short_links, sends, entries)
 
 
 def move(tx: Transaction, step: Move) -> dict[str, int]:
     """Everything of the old id is the new one's: how many rows by table. The caller holds both shards, and
     `hold_audiences`."""
     moved = {table.name: _move_of_people(tx, table, step) for table in _OF_PEOPLE}
-    moved[events.name] = _move_events(tx, step)
+    moved |= {table.name: _move_with_runs(tx, table, step) for table in _WITH_RUNS}
     entered = list(tx.scalars(select(entries.c.job_id).where(entries.c.recipient_id == step.old).distinct()))
     moved |= {table.name: _move_of_entries(tx, table, step, entered) for table in _OF_ENTRIES}
     tx.execute(delete(preferences).where(preferences.c.recipient_id == step.old))
@@ -116,9 +119,9 @@ def _move_of_people(tx: Transaction, table: Table, step: Move) -> int:
     return tx.execute(update(table).where(table.c.recipient_id == step.old).values(recipient_id=step.new)).rowcount
 
 
-def _move_events(tx: Transaction, step: Move) -> int:
-    change = update(events).where(events.c.recipient_id == step.old)
-    return tx.execute(change.values(recipient_id=step.new, run=events.c.run + step.runs)).rowcount
+def _move_with_runs(tx: Transaction, table: Table, step: Move) -> int:
+    change = update(table).where(table.c.recipient_id == step.old)
+    return tx.execute(change.values(recipient_id=step.new, run=table.c.run + step.runs)).rowcount
 
 
 def _move_of_entries(tx: Transaction, table: Table, step: Move, entered: Sequence[int]) -> int:
@@ -136,7 +139,8 @@ def move_strays(tx: Transaction, step: Move) -> None:
     for table in (activities, consents, opt_ins):
         _move_of_people(tx, table, step)
     consent_ledger.inherit(tx, step.old, step.new)
-    _move_events(tx, step)
+    for table in _WITH_RUNS:
+        _move_with_runs(tx, table, step)
     entered = select(entries.c.job_id).where(entries.c.recipient_id == step.new)
     there = attempts.alias("there")
     same = [there.c[name] == attempts.c[name] for name in ("job_id", "step", "channel", "address_id", "claim_id")]

@@ -33,8 +33,11 @@ from gateway.storage.tables import (
     recipient_merges,
     recipients,
     redemptions,
+    replies,
     screenings,
     sends,
+    short_links,
+    soft_bounces,
     suppressions,
 )
 
@@ -71,6 +74,12 @@ def _by_name(table: Table, id: int) -> ColumnElement[bool]:
     return table.c.external_id.in_(own.union_all(merged))
 
 
+def _written_by(table: Table, id: int) -> ColumnElement[bool]:
+    """Also what came from an address before it was known whose it is."""
+    own = select(addresses.c.hash).where(addresses.c.recipient_id == id)
+    return or_(table.c.recipient_id == id, and_(table.c.recipient_id.is_(None), table.c.address_hash.in_(own)))
+
+
 def _done_to(table: Table, id: int) -> ColumnElement[bool]:
     merged = select(literal(log.PERSON) + cast(recipient_merges.c.old_id, Text())).where(
         recipient_merges.c.recipient_id == id
@@ -83,6 +92,7 @@ PARTS: Final[Mapping[str, tuple[Table, Owned]]] = {
     "merged_ids": (recipient_aliases, _own),
     "addresses": (addresses, _own),
     "suppressions": (suppressions, _by_address),
+    "soft_bounces": (soft_bounces, _by_address),
     "screenings": (screenings, _by_address),
     "preferences": (preferences, _own),
     "consents": (consents, _own),
@@ -95,6 +105,8 @@ PARTS: Final[Mapping[str, tuple[Table, Owned]]] = {
     "attempts": (attempts, _of_entries),
     "doubts": (doubts, _of_entries),
     "events": (events, _own),
+    "replies": (replies, _written_by),
+    "short_links": (short_links, _of_entries),
     "coupons": (coupons, _of_entries),
     "redemptions": (redemptions, _of_entries),
     "letters": (batch_items, _in_batches),
@@ -113,6 +125,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "addresses.match_key": "the value once more, spelled for comparison",
     "addresses.hash": "the value once more, keyed: only we can make it",
     "suppressions.hash": "the address once more, keyed",
+    "soft_bounces.hash": "the address once more, keyed",
     "screenings.hash": "the address once more, keyed",
     "consents.id": _OURS,
     "opt_ins.id": _OURS,
@@ -125,6 +138,8 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "attempts.claim_id": _LOAD,
     "attempts.address_id": _OURS,
     "events.id": _OURS,
+    "replies.id": _OURS,
+    "replies.address_hash": "the address once more, keyed",
     "redemptions.id": _OURS,
     "audit.id": _OURS,
     "audit.subject": "the person",
@@ -146,6 +161,10 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "paces": _NOBODY,
     "policy_versions": _NOBODY,
     "processes": _NOBODY,
+    "sender_hours": _NOBODY,
+    "senders": _NOBODY,
+    "template_versions": _NOBODY,
+    "templates": _NOBODY,
 }
 """Tables (`claims`) and columns (`sends.lane`) that are not in an export, and why."""
 

@@ -10,9 +10,11 @@ from sqlalchemy import BigInteger, Executable, Text, bindparam, delete, select, 
 
 from gateway.domain.address import PlaceToReach
 from gateway.domain.recipient import Profile
+from gateway.domain.subscription import SUBSCRIBED_AT
+from gateway.storage import clock, suppressions
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Values, insert_into, insert_rows, table_of
-from gateway.storage.tables import addresses, recipient_aliases, recipients, suppressions
+from gateway.storage.tables import addresses, recipient_aliases, recipients
 from gateway.storage.types import Record
 
 
@@ -92,7 +94,8 @@ def owners(tx: Transaction, places: Sequence[PlaceToReach]) -> dict[tuple[str, s
 
 
 def put(tx: Transaction, page: Sequence[Prepared], now: datetime) -> dict[str, int]:
-    """Write each recipient as given, replacing what was known. Returns their internal ids.
+    """Write each recipient as given, replacing what was known but the browsers they subscribed. Returns their
+    internal ids.
 
     Places must be free or their own (`owners`). An address that stays keeps its internal id.
     In the order of their ids, so that two pages cannot wait for each other.
@@ -134,12 +137,12 @@ def _put_addresses(tx: Transaction, page: Sequence[Prepared], ids: dict[str, int
         for place, digest in each.places
     }
     owner = table_of(tx, "owner", {"id": BigInteger()}, [(id,) for id in ids.values()])
-    query = select(addresses.c.id, addresses.c.recipient_id, addresses.c.kind, addresses.c.match_key)
-    present = {
-        (row.recipient_id, row.kind, row.match_key): row.id
-        for row in tx.execute(query.join(owner, addresses.c.recipient_id == owner.c.id))
-    }
-    gone = [id for key, id in present.items() if key not in wanted]
+    own = addresses.c.data[SUBSCRIBED_AT].as_string().is_not(None).label("own")
+    query = select(addresses.c.id, addresses.c.recipient_id, addresses.c.kind, addresses.c.match_key, own)
+    found = tx.execute(query.join(owner, addresses.c.recipient_id == owner.c.id)).all()
+    present = {(row.recipient_id, row.kind, row.match_key): row.id for row in found}
+    subscribed = {row.id for row in found if row.own}
+    gone = [id for key, id in present.items() if key not in wanted and id not in subscribed]
     if gone:
         tx.execute(delete(addresses).where(addresses.c.id.in_(gone)))
     stay = [
@@ -197,9 +200,9 @@ def _profiles(dialect: str) -> Executable:
 
 
 def live_addresses(tx: Transaction, ids: Sequence[int], kind: str) -> dict[int, list[Record]]:
-    """The addresses of `kind` that may be used, primary first; suppressed ones are left out."""
+    """The addresses of `kind` that may be used at this instant, primary first; suppressed ones are left out."""
     found: dict[int, list[Record]] = {}
-    given = _WANTED.given(tx, [(id,) for id in ids]) | {"of": kind}
+    given = _WANTED.given(tx, [(id,) for id in ids]) | {"of": kind, suppressions.HELD_AT: clock.now(tx).business}
     for row in tx.execute(_live_addresses(tx.dialect.name), given).all():
         found.setdefault(row.recipient_id, []).append(row)
     return found
@@ -208,12 +211,9 @@ def live_addresses(tx: Transaction, ids: Sequence[int], kind: str) -> dict[int, 
 @cache
 def _live_addresses(dialect: str) -> Executable:
     wanted = _WANTED.table(dialect)
-    suppressed = select(suppressions.c.hash).where(
-        (suppressions.c.kind == addresses.c.kind) & (suppressions.c.hash == addresses.c.hash)
-    )
     return (
         select(addresses.c.id, addresses.c.recipient_id, addresses.c.kind, addresses.c.value, addresses.c.data)
         .join(wanted, addresses.c.recipient_id == wanted.c.id)
-        .where(addresses.c.kind == bindparam("of", type_=Text()), ~suppressed.exists())
+        .where(addresses.c.kind == bindparam("of", type_=Text()), ~suppressions.bars(addresses))
         .order_by(addresses.c.recipient_id, addresses.c.is_primary.desc(), addresses.c.id)
     )

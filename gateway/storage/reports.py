@@ -8,9 +8,11 @@ from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 
 from gateway.domain.states import COUNTS_AS_SENT, REACHED
 from gateway.storage.database import Transaction
+from gateway.storage.events import PROGRAMS
 from gateway.storage.tables import attempts, batch_items, batches, coupons, events, jobs, redemptions, sends
 from gateway.storage.types import Record
 
+_REACTIONS: Final = ("opened", "clicked", "unsubscribed", "complained")
 _ENTRY: Final = ("job_id", "recipient_id", "run")
 
 
@@ -83,29 +85,34 @@ def _by_job(tx: Transaction, gave_way: Subquery, other: ColumnElement[bool]) -> 
 
 
 def reactions(tx: Transaction, job_id: int) -> Sequence[Record]:
-    """(step, channel, clicked, clicked_by_bots, unsubscribed, complained): in how many sends each happened.
+    """(step, channel, opened, opened_by_programs, clicked, clicked_by_bots, unsubscribed, complained) in sends.
 
-    A send that both a person and a bot clicked counts as the person's alone.
+    In how many of them each happened; what both a person and a program did counts as the person's alone.
     """
-    is_click, by = events.c.type == "clicked", func.coalesce(events.c.data["by"].as_string(), "")
+    is_click, is_open = events.c.type == "clicked", events.c.type == "opened"
+    by_person = func.coalesce(events.c.data["by"].as_string(), "").not_in(PROGRAMS)
     happened = (
         select(
             events.c.step,
             events.c.channel,
-            _any(is_click & (by != "bot")).label("person"),
-            _any(is_click & (by == "bot")).label("bot"),
+            _any(is_open & by_person).label("opener"),
+            _any(is_open).label("opened"),
+            _any(is_click & by_person).label("clicker"),
+            _any(is_click).label("clicked"),
             _any(events.c.type == "unsubscribed").label("unsubscribed"),
             _any(events.c.type == "complained").label("complained"),
         )
-        .where(events.c.job_id == job_id, events.c.type.in_(("clicked", "unsubscribed", "complained")))
+        .where(events.c.job_id == job_id, events.c.type.in_(_REACTIONS))
         .group_by(events.c.step, events.c.channel, events.c.recipient_id, events.c.run)
         .subquery("happened")
     )
     group = (happened.c.step, happened.c.channel)
     query = select(
         *group,
-        func.sum(happened.c.person).label("clicked"),
-        func.sum(happened.c.bot * (1 - happened.c.person)).label("clicked_by_bots"),
+        func.sum(happened.c.opener).label("opened"),
+        func.sum(happened.c.opened - happened.c.opener).label("opened_by_programs"),
+        func.sum(happened.c.clicker).label("clicked"),
+        func.sum(happened.c.clicked - happened.c.clicker).label("clicked_by_bots"),
         func.sum(happened.c.unsubscribed).label("unsubscribed"),
         func.sum(happened.c.complained).label("complained"),
     )

@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Text, and_, bindparam, case, delete, func, or_, select, true
 
+from gateway.storage import clock, suppressions
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Columns, insert_into, table_of
-from gateway.storage.tables import addresses, consent_states, recipients, screenings, suppressions
+from gateway.storage.suppressions import HELD_AT
+from gateway.storage.tables import addresses, consent_states, recipients, screenings
 from gateway.storage.types import Instant, Record
 
 
@@ -52,16 +54,10 @@ def forget(tx: Transaction, before: datetime) -> int:
     return tx.execute(delete(screenings).where(screenings.c.valid_until < before)).rowcount
 
 
-CLEARED_AT: Final = "cleared_at"
+CLEARED_AT: Final = HELD_AT
 """The parameter of CLEARANCES: the instant, on business time, at which a screening must still hold."""
 
 _other: Final = addresses.alias("other")
-_suppressed: Final = select(suppressions.c.hash).where(
-    suppressions.c.kind == addresses.c.kind, suppressions.c.hash == addresses.c.hash
-)
-_suppressed_other: Final = select(suppressions.c.hash).where(
-    suppressions.c.kind == _other.c.kind, suppressions.c.hash == _other.c.hash
-)
 _used_before: Final = select(_other.c.id).where(
     _other.c.recipient_id == addresses.c.recipient_id,
     _other.c.kind == addresses.c.kind,
@@ -69,10 +65,11 @@ _used_before: Final = select(_other.c.id).where(
         _other.c.is_primary > addresses.c.is_primary,
         and_(_other.c.is_primary == addresses.c.is_primary, _other.c.id < addresses.c.id),
     ),
-    ~_suppressed_other.exists(),
+    ~suppressions.bars(_other),
 )
-IN_USE: Final = ~_suppressed.exists() & ~_used_before.exists()
-"""Of the addresses of one kind the one that a message goes to, as `recipients.live_addresses` has it."""
+IN_USE: Final = ~suppressions.bars(addresses) & ~_used_before.exists()
+"""Of the addresses of one kind the one that a message goes to at the instant `suppressions.HELD_AT`, as
+`recipients.live_addresses` has it."""
 
 CLEARANCES: Final = (
     select(func.aggregate_strings(screenings.c.register + ":" + screenings.c.kind, ","))
@@ -153,7 +150,7 @@ def counts(tx: Transaction, register: str, asked: Sequence[Asked], at: datetime)
         .where(_concerned(tx, asked))
         .group_by(state)
     )
-    found: dict[str, int] = {state: count for state, count in tx.execute(query)}  # noqa: C416
+    found: dict[str, int] = {state: count for state, count in tx.execute(query, {HELD_AT: at})}  # noqa: C416
     return Counts(*(found.get(name, 0) for name in Counts._fields))
 
 
@@ -174,7 +171,7 @@ def unscreened(
         .order_by(addresses.c.id)
         .limit(limit)
     )
-    return tx.execute(query).all()
+    return tx.execute(query, {HELD_AT: clock.now(tx).business}).all()
 
 
 def _concerned(tx: Transaction, asked: Sequence[Asked]) -> ColumnElement[bool]:

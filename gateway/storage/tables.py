@@ -182,6 +182,7 @@ screenings: Final = Table(
     sqlite_with_rowid=False,
 )
 
+# With `until` an address only rests: from then on it is as if the row was not there.
 suppressions: Final = Table(
     "suppressions",
     metadata,
@@ -190,9 +191,30 @@ suppressions: Final = Table(
     Column("reason", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("at", Instant, nullable=False),
+    Column("until", Instant),
     PrimaryKeyConstraint("kind", "hash"),
     sqlite_with_rowid=False,
 )
+Index(
+    "ix_suppressions_until",
+    suppressions.c.until,
+    sqlite_where=suppressions.c.until.is_not(None),
+    postgresql_where=suppressions.c.until.is_not(None),
+)
+
+# Messages to an address that bounced one after the other, for a reason that may pass.
+soft_bounces: Final = Table(
+    "soft_bounces",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("bounces", SmallInteger, nullable=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    PrimaryKeyConstraint("kind", "hash"),
+    sqlite_with_rowid=False,
+)
+Index("ix_soft_bounces_last", soft_bounces.c.last_at)
 
 activities: Final = Table(
     "activities",
@@ -214,6 +236,36 @@ contents: Final = Table(
     Column("hash", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
+)
+
+# `latest` is the number of the newest version, `approved` that of the newest one that was approved.
+templates: Final = Table(
+    "templates",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("channel", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("latest", SmallInteger, nullable=False),
+    Column("approved", SmallInteger),
+    Column("created_at", Instant, nullable=False),
+    Column("archived_at", Instant),
+)
+
+template_versions: Final = Table(
+    "template_versions",
+    metadata,
+    Column("template_id", BigInteger, ForeignKey("templates.id"), nullable=False),
+    Column("number", SmallInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("default_locale", Text, nullable=False),
+    Column("brand", Text),
+    Column("author", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_at", Instant),
+    PrimaryKeyConstraint("template_id", "number"),
+    sqlite_with_rowid=False,
 )
 
 offers: Final = Table(
@@ -430,6 +482,62 @@ Index(
     postgresql_where=events.c.dedupe_key.is_not(None),
 )
 
+# What people write back. The recipient is NULL where nobody has the address; the send is the one it answers, if known.
+replies: Final = Table(
+    "replies",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("recipient_id", BigInteger),
+    Column("channel", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("address_hash", Text),
+    Column("event_id", Text, nullable=False),
+    Column("job_id", BigInteger),
+    Column("run", SmallInteger),
+    Column("step", SmallInteger),
+    Column("text", Text),
+    Column("intent", Text),
+    Column("answered", Boolean, nullable=False),
+    Column("needs_review", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("reviewed_at", Instant),
+    Column("reviewed_by", Text),
+    UniqueConstraint("channel", "event_id"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_replies_recipient",
+    replies.c.recipient_id,
+    sqlite_where=replies.c.recipient_id.is_not(None),
+    postgresql_where=replies.c.recipient_id.is_not(None),
+)
+Index("ix_replies_address", replies.c.address_hash)
+Index("ix_replies_review", replies.c.id, sqlite_where=replies.c.needs_review, postgresql_where=replies.c.needs_review)
+Index(
+    "ix_replies_text",
+    replies.c.recorded_at,
+    sqlite_where=replies.c.text.is_not(None),
+    postgresql_where=replies.c.text.is_not(None),
+)
+
+# Codes in place of long tracked links, for channels that pay by the character.
+short_links: Final = Table(
+    "short_links",
+    metadata,
+    Column("job_id", BigInteger, nullable=False),
+    Column("recipient_id", BigInteger, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("run", SmallInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False),
+    Column("link", SmallInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("code", Text, nullable=False, unique=True),
+    PrimaryKeyConstraint("job_id", "recipient_id", "run", "step", "channel", "link"),
+    sqlite_with_rowid=False,
+)
+Index("ix_short_links_made", short_links.c.made_at)
+
 parked_events: Final = Table(
     "parked_events",
     metadata,
@@ -557,6 +665,43 @@ channel_states: Final = Table(
     Column("checks", SmallInteger, nullable=False, server_default=text("0")),
     Column("faults", SmallInteger, nullable=False, server_default=text("0")),
     Column("trying", BigInteger),
+)
+
+# What became of the messages of a sender (a channel, written as a brand or, where that is empty, as itself), by the
+# hour in which they were accepted. An hour in which a person released the sender is two: before, and from `hour` on.
+# The stripes are there so that workers seldom wait for each other's rows; every reader adds them up.
+sender_hours: Final = Table(
+    "sender_hours",
+    metadata,
+    Column("channel", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("hour", Instant, nullable=False),
+    Column("stripe", SmallInteger, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("bounced", BigInteger, nullable=False),
+    Column("gone", BigInteger, nullable=False),
+    Column("blocked", BigInteger, nullable=False),
+    Column("complained", BigInteger, nullable=False),
+    PrimaryKeyConstraint("channel", "brand", "hour", "stripe"),
+    sqlite_with_rowid=False,
+)
+Index("ix_sender_hours_hour", sender_hours.c.hour)
+
+# What was made of those numbers. `held_for` is the trouble for which the sender is held, `alerts` those that somebody
+# was told of and that last. What was accepted before `released_at` is judged no more.
+senders: Final = Table(
+    "senders",
+    metadata,
+    Column("channel", Text, nullable=False),
+    Column("brand", Text, nullable=False),
+    Column("held_at", Instant),
+    Column("held_for", Text),
+    Column("alerts", Text, nullable=False, server_default=text("''")),
+    Column("released_at", Instant),
+    Column("released_by", Text),
+    PrimaryKeyConstraint("channel", "brand"),
+    sqlite_with_rowid=False,
 )
 
 # The pace of a job or a channel, shared by all processes: when the next message would conform (GCRA).

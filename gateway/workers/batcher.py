@@ -44,13 +44,13 @@ async def gather(crew: Crew, channel: str) -> int:
     return found
 
 
-async def export_closed(crew: Crew, folder: Path) -> int:
-    """Write the files of every batch that waits for them. Returns how many were written.
+async def export_closed(crew: Crew, folder: Path, kinds: Sequence[str] | None = None) -> int:
+    """Write the files of every batch of these channels (None: all) that waits for them. Returns how many were written.
 
     One that cannot be written holds up no other; what the first of them raised is raised at the end.
     """
     written, faults = 0, []
-    for public_id in await crew.db.read(printing.closed, list(crew.registry.ready)):
+    for public_id in await crew.db.read(printing.closed, list(crew.registry.ready if kinds is None else kinds)):
         try:
             async with _alone(crew, f"print:{public_id}") as is_free:
                 if is_free:

@@ -13,7 +13,19 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from gateway.services import control, doubt, housekeeping, privacy, registers, throttle, track
+from gateway.services import (
+    bounces,
+    control,
+    doubt,
+    housekeeping,
+    privacy,
+    registers,
+    replies,
+    reputation,
+    short_links,
+    throttle,
+    track,
+)
 from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
 from gateway.workers.doubts import see_to_doubts
@@ -36,6 +48,9 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
         ("sweep", crew.settings.poll_s, lambda: crew.db.write(control.sweep)),
         ("finish", crew.settings.poll_s, lambda: crew.db.write(control.finish)),
         ("match", 30.0, lambda: crew.db.write(track.match_left_behind, crew.installation)),
+        ("judge-senders", 30.0, lambda: crew.db.write(reputation.judge_all, crew.installation)),
+        ("forget-sender-hours", 3600.0, lambda: crew.db.write(reputation.forget)),
+        ("forget-bounces", 3600.0, lambda: crew.db.write(bounces.forget, crew.installation)),
         ("forget", 3600.0, lambda: crew.db.write(housekeeping.forget_answers)),
         ("sweep-people", 3600.0, lambda: crew.db.write(privacy.sweep)),
         ("doubts", 30.0, lambda: see_to_doubts(crew)),
@@ -43,6 +58,8 @@ async def run_clock(crew: Crew, stop: asyncio.Event) -> None:
         ("forget-doubts", 3600.0, lambda: crew.db.write(doubt.forget)),
         ("forget-paces", 3600.0, lambda: crew.db.write(throttle.forget)),
         ("forget-screenings", 3600.0, lambda: crew.db.write(registers.forget)),
+        ("forget-replies", 3600.0, lambda: crew.db.write(replies.forget)),
+        ("forget-short-links", 3600.0, lambda: crew.db.write(short_links.forget)),
     )
     for name, seconds, duty in duties:
         scheduler.add_job(

@@ -277,7 +277,8 @@ class Deliverer:
 
 def _ends_claim(outcome: Outcome) -> bool:
     """Whether the rest of the claim had better wait: the channel is paused or paced from now on."""
-    return isinstance(outcome.failure, ChannelMisconfigured | RateLimited)
+    failure = outcome.failure
+    return isinstance(failure, ChannelMisconfigured) or (isinstance(failure, RateLimited) and failure.paces_channel)
 
 
 def _look(

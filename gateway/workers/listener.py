@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import structlog
 
-from gateway.contract import Failure, Heard
+from gateway.contract import Failure, Heard, TransientFailure
 from gateway.services import hear
+from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
 
 log: Any = structlog.get_logger()
@@ -23,7 +24,10 @@ async def run_listener(crew: Crew, kind: str, stop: asyncio.Event) -> None:
 
     async def put_on_record(heard: Sequence[Heard]) -> None:
         nonlocal faults
-        await hear.put_on_record(crew.db, crew.installation, kind, heard)
+        try:
+            await hear.put_on_record(crew.db, crew.installation, kind, heard)
+        except Unavailable:
+            raise TransientFailure("not-on-record", "the database does not answer") from None
         faults = 0
 
     while not stop.is_set():

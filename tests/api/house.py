@@ -18,11 +18,13 @@ from gateway.contract import (
     Capabilities,
     EventType,
     Failure,
+    Heard,
     OneByOne,
     Outbound,
     Outcome,
     Part,
     ProviderEvent,
+    TransientFailure,
     WebhookAnswer,
     WebhookRequest,
 )
@@ -68,9 +70,11 @@ class Post(OneByOne):
 
     async def answer(self, request: WebhookRequest) -> WebhookAnswer | None:
         challenge = dict(request.query).get("challenge")
+        if challenge == "later":
+            raise TransientFailure("away", "who would know the answer is away")
         return None if challenge is None else WebhookAnswer(body=challenge)
 
-    def parse(self, request: WebhookRequest) -> list[ProviderEvent]:
+    def parse(self, request: WebhookRequest) -> Sequence[Heard]:
         if request.method == "GET":
             return []
         try:
@@ -91,10 +95,18 @@ def signature(url: str, body: bytes) -> str:
     return hmac.digest(SECRET.encode(), url.encode() + body, "sha256").hex()
 
 
-def installed(kind: str, capabilities: Capabilities) -> Installed:
-    channel = type("Channel", (Post,), {"kind": kind, "capabilities": capabilities})(None, None)
+def installed(kind: str, capabilities: Capabilities, base: type[Post] = Post) -> Installed:
+    channel = type("Channel", (base,), {"kind": kind, "capabilities": capabilities})(None, None)
     guarded = Guarded(channel, structlog.get_logger())
-    return Installed(kind=kind, capabilities=capabilities, source="tests", version="1", channel=guarded)
+    return Installed(
+        kind=kind,
+        capabilities=capabilities,
+        brands=guarded.brands,
+        published=guarded.published,
+        source="tests",
+        version="1",
+        channel=guarded,
+    )
 
 
 class House:
@@ -120,6 +132,11 @@ class House:
         )
         self.app: Litestar = build(self.rooms)
 
+    def rebuild(self, rooms: Rooms) -> None:
+        """Let the API have other rooms."""
+        self.rooms, self.installation = rooms, rooms.installation
+        self.app = build(rooms)
+
     def client(self, *scopes: str, name: str = "shop") -> httpx.AsyncClient:
         """A caller with these scopes; with none, a visitor."""
         headers = {}
@@ -135,6 +152,10 @@ class House:
     def set_clock(self, at: datetime = NOW) -> None:
         with self.db.transaction() as tx:
             clock.move(tx, at)
+
+    def later(self, **span: float) -> None:
+        with self.db.transaction() as tx:
+            clock.move(tx, clock.now(tx).business + timedelta(**span))
 
     def add_people(self, *ids: str, consents: Iterable[str] = ("email",), **profile: Any) -> None:
         with self.db.transaction() as tx:

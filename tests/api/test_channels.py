@@ -2,7 +2,10 @@
 
 from datetime import datetime
 
-from gateway.contract import ChannelMisconfigured, OutcomeUnknown
+from msgspec import Struct, structs
+
+from gateway.contract import ChannelMisconfigured, OutcomeUnknown, Secret
+from gateway.registry import Setup
 from gateway.storage import audit
 from tests.api.house import House
 
@@ -24,6 +27,54 @@ async def test_channels_are_listed_with_what_keeps_them_from_sending(house: Hous
     assert by_kind["sms"]["reason"] == "config/channels.toml: no token"
     assert by_kind["postal"]["capabilities"]["batched"] is True
     assert set(by_kind["email"]["capabilities"]["parts"]) == {"subject", "text"}
+
+
+class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to get in."""
+
+    user: str
+    """As the provider knows it."""
+    password: Secret = Secret("canary-5512")
+
+
+def set_up(house: House) -> None:
+    """Let the channels know how they are set up."""
+    registry = structs.replace(
+        house.rooms.registry,
+        setups={
+            "email": Setup(keys=("user", "password"), config_type=Login),
+            "sms": Setup(keys=("token",), provider="http", config_type=Login),
+            "fax": Setup(keys=()),
+        },
+    )
+    house.rebuild(structs.replace(house.rooms, registry=registry))
+
+
+async def test_a_channel_tells_which_keys_are_set_and_never_their_values(small_house: House) -> None:
+    set_up(small_house)
+    async with small_house.client("channels:read") as client:
+        answer = await client.get("/v1/channels")
+    by_kind = {each["kind"]: each for each in answer.json()["channels"]}
+    assert by_kind["email"]["keys"] == ["user", "password"]
+    assert (by_kind["sms"]["keys"], by_kind["sms"]["provider"]) == (["token"], "http")
+    assert by_kind["postal"]["keys"] == []
+    assert (by_kind["email"]["brands"], by_kind["email"]["published"]) == ([], {})
+    told = by_kind["email"]["capabilities"]
+    assert (told["receives"], told["listens"], told["reads_mail"], told["window"]) == (False, False, False, 50)
+    assert "canary-5512" not in answer.text
+
+
+async def test_the_table_of_a_channel_has_a_schema_broken_or_not(small_house: House) -> None:
+    set_up(small_house)
+    async with small_house.client("channels:read") as client:
+        ready = await client.get("/v1/channels/email/schema")
+        broken = (await client.get("/v1/channels/sms/schema")).json()
+        assert (await client.get("/v1/channels/fax/schema")).status_code == 404
+        assert (await client.get("/v1/channels/pigeon/schema")).status_code == 404
+    assert ready.json()["properties"]["password"] == {"type": "string", "writeOnly": True}
+    assert ready.json()["properties"]["user"]["description"] == "As the provider knows it."
+    assert broken["required"] == ["provider", "user"]
+    assert "canary-5512" not in ready.text
 
 
 async def test_a_paused_channel_keeps_its_sends_until_it_is_resumed(house: House) -> None:

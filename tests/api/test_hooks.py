@@ -108,6 +108,16 @@ async def test_a_call_beyond_a_megabyte_is_too_large(small_house: House) -> None
         assert (await provider.post("/hooks/email", content=body, headers=headers)).status_code == 413
 
 
+async def test_a_provider_whose_question_cannot_be_answered_now_is_asked_to_come_again(small_house: House) -> None:
+    target = "/hooks/email?challenge=later"
+    headers = {"X-Signature": signature(f"{PUBLIC_URL}{target}", b"")}
+    async with small_house.client() as provider:
+        answer = await provider.get(target, headers=headers)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert "away" not in answer.text
+
+
 async def test_a_provider_that_asks_whether_the_address_is_ours_gets_its_answer(small_house: House) -> None:
     target = "/hooks/email?challenge=1158201444"
     headers = {"X-Signature": signature(f"{PUBLIC_URL}{target}", b"")}

@@ -43,9 +43,10 @@ def ledger(house: House) -> list[tuple[str, str]]:
         return [(row.action, row.source) for row in tx.execute(consents.select().order_by(consents.c.id))]
 
 
-def clicks(house: House) -> list[str]:
+def visits(house: House, type: str) -> list[str]:
+    """What kinds of visitors did this, in the order in which it was noted."""
     with house.db.snapshot() as tx:
-        return [row.data["by"] for row in tx.execute(events.select().where(events.c.type == "clicked"))]
+        return [row.data["by"] for row in tx.execute(events.select().where(events.c.type == type).order_by("id"))]
 
 
 class Outline(HTMLParser):
@@ -153,6 +154,7 @@ async def test_a_page_speaks_the_recipients_language(small_house: House) -> None
 
 async def test_a_click_leads_to_the_stored_address_and_is_recorded(house: House) -> None:
     sent(house)
+    house.later(minutes=1)
     token = house.installation.keys.sign_ref("click", MessageRef(1, 1, 0, 0, "email", 0, 0))
     async with house.client() as visitor:
         for headers in (
@@ -167,7 +169,24 @@ async def test_a_click_leads_to_the_stored_address_and_is_recorded(house: House)
             assert answer.headers["referrer-policy"] == "no-referrer"
         head = await visitor.head(f"/c/{token}", headers=BROWSER)
     assert head.headers["location"] == "https://shop.example/"
-    assert clicks(house) == ["human", "bot", "bot", "bot"]
+    assert visits(house, "clicked") == ["human", "bot"], "once an hour for each kind of visitor"
+
+
+async def test_the_picture_in_a_message_tells_that_it_was_looked_at(house: House) -> None:
+    sent(house)
+    house.later(minutes=1)
+    token = house.installation.keys.sign_ref("open", MessageRef(1, 1, 0, 0, "email"))
+    proxy = {"User-Agent": "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"}
+    async with house.client() as visitor:
+        for headers in (BROWSER, BROWSER, proxy, {"User-Agent": "Mozilla/5.0"}, {"User-Agent": "curl/8"}):
+            answer = await visitor.get(f"/i/{token}", headers=headers)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/gif")
+            assert (len(answer.content), answer.headers["cache-control"]) == (43, "no-store")
+            assert "set-cookie" not in answer.headers
+        assert (await visitor.head(f"/i/{token}", headers=BROWSER)).status_code == 200
+        for other in (token + "A", "x", house.installation.keys.sign_ref("click", MessageRef(1, 1, 0, 0, "email"))):
+            assert (await visitor.get(f"/i/{other}", headers=BROWSER)).status_code == 404
+    assert visits(house, "opened") == ["human", "proxy", "bot"]
 
 
 async def test_a_link_that_was_never_in_a_message_leads_nowhere(small_house: House) -> None:
@@ -186,7 +205,7 @@ async def test_a_link_that_was_never_in_a_message_leads_nowhere(small_house: Hou
             page = await visitor.get(f"/c/{token}", headers=BROWSER)
             assert page.status_code == 404
             assert "location" not in page.headers
-    assert clicks(small_house) == []
+    assert visits(small_house, "clicked") == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What a job would do, with samples."""
 
+from gateway.domain.words import SendKey
 from gateway.rendering import RenderPool
+from gateway.services import compose, likeness
 from gateway.storage.database import Database
 from tests.api.house import House, job_input
 
@@ -52,9 +54,10 @@ async def test_at_most_five_samples_are_rendered(rendering_house: House) -> None
     async with rendering_house.client("jobs:write") as client:
         answer = await client.post("/v1/jobs:preview", json=job_input())
     assert len(answer.json()["samples"]) == 5
-    assert {each["parts"]["text"] for each in answer.json()["samples"]} == {
-        "Come back: https://gateway.example.com/c/example"
-    }
+    link = likeness.url(rendering_house.installation, "c")
+    assert {each["parts"]["text"] for each in answer.json()["samples"]} == {f"Come back: {link}"}
+    real = compose.click_url(rendering_house.installation, SendKey(1_000, 1_000_000, 0, 1, "email"), 0)
+    assert abs(len(real) - len(link)) <= 2, "a sample weighs what the message will"
 
 
 async def test_without_a_renderer_a_preview_is_unavailable(sqlite_db: Database) -> None:

@@ -25,6 +25,7 @@ ROUTES: dict[tuple[str, str], tuple[Purpose, Any]] = {
     ("GET", "/p/{token}"): ("preferences", None),
     ("POST", "/p/{token}"): ("preferences", None),
     ("GET", "/c/{token}"): ("click", None),
+    ("GET", "/i/{token}"): ("open", None),
     ("POST", "/hooks/email/{token}"): ("message", None),
     ("POST", "/v1/sends/{token}:settle"): ("send", {"as": "sent"}),
     ("GET", "/v1/consents/{token}/receipt"): ("consent", None),

@@ -130,9 +130,12 @@ def plugins_beyond_the_contract(name: str, tree: ast.Module, source: str) -> Ite
     if not name.startswith(("plugins/", "channels/")):
         return
     own = ".".join(Path(name).parts[:2])
+    # A plugin's kit is for whoever tries it; the gateway never runs it.
+    is_kit = re.search(r"^plugins/(\w+/kit|_\w+_kit)\.py$", name)
+    seen = r"gateway\.(contract|testkit)(\.|$)" if is_kit else r"gateway\.contract(\.|$)"
     for line, module in imported(tree):
         top, _, _ = module.partition(".")
-        if top == "gateway" and not re.match(r"gateway\.contract(\.|$)", module):
+        if top == "gateway" and not re.match(seen, module):
             yield f"line {line}: imports {module}: a channel sees gateway.contract only"
         if top == "channels" and not (module == own or module.startswith(f"{own}.")):
             yield f"line {line}: imports {module}: a channel sees no other channel"
@@ -199,6 +202,9 @@ PLANTED: list[tuple[Check, str, str]] = [
     (plugins_beyond_the_contract, "plugins/x.py", "from gateway.services import dispatch"),
     (plugins_beyond_the_contract, "plugins/x.py", "from gateway import settings"),
     (plugins_beyond_the_contract, "plugins/x.py", "import gateway.contracts"),
+    (plugins_beyond_the_contract, "plugins/x.py", "from gateway.testkit import Case"),
+    (plugins_beyond_the_contract, "plugins/_x_kit.py", "from gateway.services import dispatch"),
+    (plugins_beyond_the_contract, "channels/x/kit.py", "from gateway.testkit import Case"),
     (plugins_beyond_the_contract, "channels/sms/x.py", "from channels.email import EmailChannel"),
     (plugins_beyond_the_contract, "channels/sms/x.py", "from channels import email"),
     (unfinished_work, "gateway/x.py", "a = 1  # TODO: more"),
@@ -226,6 +232,8 @@ INNOCENT: list[tuple[Check, str, str]] = [
         "from gateway import contract\nfrom gateway.contract.events import X",
     ),
     (plugins_beyond_the_contract, "channels/sms/x.py", "from channels.sms.wire import Y"),
+    (plugins_beyond_the_contract, "plugins/_x_kit.py", "from gateway.testkit import Case"),
+    (plugins_beyond_the_contract, "plugins/x/kit.py", "from gateway.testkit import Case"),
     (chatter, "gateway/cli.py", "print('hello')"),
 ]
 

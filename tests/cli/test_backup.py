@@ -59,9 +59,9 @@ def test_a_backup_and_back_holds_every_channel_and_says_what_may_have_gone_out(b
     assert row.split()[1::2][:3] == ["letter", "job-1", "wake"]
     assert " 3 " in row
     assert "they may have gone out before" in told
-    for command in ("doubts list", "presume-sent CHANNEL", "channels resume CHANNEL"):
+    for command in ("doubts list", "presume-sent CHANNEL", "channel resume CHANNEL"):
         assert f"risveglio {command}" in told
-    listed = other.told("channels", "list")
+    listed = other.told("channel", "list")
     assert listed.count("restored from the backup of") == 2
 
 
@@ -73,7 +73,7 @@ def test_what_was_due_is_presumed_sent_and_the_rest_resumed(busy: Shell, tmp_pat
     assert said == "3 sends on letter are in doubt now, and will not be sent\n"
     [letters] = [line for line in other.told("status").splitlines() if " letter " in line]
     assert "3" in letters.replace("│", " ").split()
-    other.told("channels", "resume", "letter")
+    other.told("channel", "resume", "letter")
     assert "is not held by a restore" in other.refused("presume-sent", "letter", "--until", "2026-11-20T13:00:00Z")
     assert "is not held by a restore" in other.refused("presume-sent", "dove", "--until", "2026-11-20T13:00:00Z")
 

@@ -40,7 +40,7 @@ def test_an_explanation_fits_a_narrow_terminal(shell: Shell, world: World, monke
 
 @pytest.mark.parametrize(
     "command",
-    [("explain", "job-1", "c-1"), ("channels", "list"), ("status",), ("doubts", "list"), ("registers", "list")],
+    [("explain", "job-1", "c-1"), ("channel", "list"), ("status",), ("doubts", "list"), ("registers", "list")],
 )
 def test_a_command_that_answers_logs_nothing(shell: Shell, world: World, command: tuple[str, ...]) -> None:
     result = shell(*command)

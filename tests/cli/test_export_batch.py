@@ -104,7 +104,7 @@ def test_a_channel_that_is_not_ready_is_told(shell: Shell, press: Press) -> None
     batch_id = press.gather("c-1")
     shell.place.write("channels.toml", "")
     told = shell.refused("export", "batch", batch_id)
-    assert told.endswith("Error: the channel paper is not ready; see: risveglio channels list\n")
+    assert told.endswith("Error: the channel paper is not ready; see: risveglio channel list\n")
     assert press.batches()[0].state == "open"
 
 

@@ -68,7 +68,12 @@ GATEWAY, CHANNELS, POLICIES = "gateway.toml", "channels.toml", "policies.toml"
     [
         (GATEWAY, "[worker]", "[worker]\npols_s = 1", "gateway.toml: [worker] pols_s: unknown key"),
         (GATEWAY, "[worker]", '[worker]\npoll_s = "often"', "gateway.toml: [worker] poll_s: "),
-        (GATEWAY, "[worker]", "[worker]\nlease_s = 4", "gateway.toml: [worker] lease_s: Expected `float` >= 5"),
+        (
+            GATEWAY,
+            "[worker]",
+            "[worker]\nlease_s = 4",
+            "gateway.toml: [worker] lease_s: must be a number from 5 to 3600",
+        ),
         (GATEWAY, "[log]", '[log]\nlevel = "${NOT_THERE}"', "[log] level: environment variable NOT_THERE is not set"),
         (GATEWAY, "[server]", "[server", "gateway.toml: is not TOML: "),
         (GATEWAY, "[egress]", "[ingress]", "gateway.toml: ingress: unknown key"),
@@ -83,7 +88,7 @@ def test_a_faulty_setting_is_told_with_file_table_and_key(
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    for command in (["migrate"], ["key", "list"], ["channels", "list"], ["serve"]):
+    for command in (["migrate"], ["key", "list"], ["channel", "list"], ["serve"]):
         said = shell.refused(*command)
         assert said.startswith("Error: the settings cannot be used:\n")
         assert told in said

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.domain.coupon import ALPHABET, LENGTH, BadCode, check_symbol, new_code, parse_code, shown
+from gateway.domain.coupon import ALPHABET, LENGTH, SPECIMEN, BadCode, check_symbol, new_code, parse_code, shown
 
 CODES = [new_code() for _ in range(300)]
 
@@ -91,3 +91,11 @@ def test_a_wrong_check_symbol_is_told_from_a_strange_one() -> None:
     wrong = next(symbol for symbol in ALPHABET if symbol != check_symbol(body))
     with pytest.raises(BadCode, match="one character is wrong or two are swapped"):
         parse_code(body + wrong)
+
+
+def test_the_specimen_looks_like_a_code_and_can_never_be_one() -> None:
+    body = SPECIMEN.replace("-", "")
+    assert set(body) <= set(ALPHABET)
+    assert (len(body), check_symbol(body[:-1]) == body[-1]) == (LENGTH, False)
+    with pytest.raises(BadCode, match="specimen"):
+        parse_code(f" {SPECIMEN.lower()} ")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.contract import Capabilities, EventType, Outbound, Outcome, Part, ProviderEvent
+from gateway.contract import Capabilities, EventType, Outbound, Outcome, Part, ProviderEvent, Visitor
 from gateway.domain.consent import ConsentRow
 from gateway.domain.job import JobInput
 from gateway.domain.offer import Offer
@@ -17,7 +17,20 @@ from gateway.domain.policy import CapRule, Policies
 from gateway.domain.recipient import RecipientInput
 from gateway.domain.tokens import KeyRing
 from gateway.domain.words import SendKey
-from gateway.services import accept, claim, compose, consent, expand, follow, people, printing, record, redeem, track
+from gateway.services import (
+    accept,
+    claim,
+    compose,
+    consent,
+    expand,
+    follow,
+    people,
+    printing,
+    record,
+    redeem,
+    track,
+    visit,
+)
 from gateway.services.installation import Installation
 from gateway.storage import clock, offers, recipients
 from gateway.storage.database import Database, Transaction
@@ -151,9 +164,12 @@ class Road:
         with self.db.transaction() as tx:
             track.report(tx, self.house, channel, event)
 
-    def click(self, message: Outbound, by: str = "human") -> None:
+    def click(self, message: Outbound, by: Visitor = "human") -> None:
+        """A minute later: people take their time."""
         with self.db.transaction() as tx:
-            track.click(tx, self.house.keys.open_ref("message", message.id), by)
+            clock.move(tx, clock.now(tx).business + timedelta(minutes=1))
+        with self.db.transaction() as tx:
+            visit.followed(tx, self.house.keys.open_ref("message", message.id), by)
 
     def redeem(self, message: Outbound, **use: Any) -> None:
         assert message.coupon is not None

@@ -110,8 +110,7 @@ def test_what_people_do_is_told(world: World) -> None:
     world.run()
     sent = {message.recipient_id: message for message in world.pump()}
     ref = world.house.keys.open_ref("message", sent["c-1"].id)
-    with world.db.transaction() as tx:
-        track.click(tx, ref, "human")
+    world.click(ref.key)
     for _ in range(2):
         with world.db.transaction() as tx:
             track.unsubscribe(tx, world.house, ref, "one-click")

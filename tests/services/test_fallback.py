@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.contract import EventType, Outbound, OutcomeUnknown, PermanentFailure
-from gateway.domain.tokens import MessageRef
-from gateway.services import control, redeem, track
+from gateway.services import control, redeem
 from gateway.storage import jobs
 from tests.builders import World, cap, installation, postal, step
 
@@ -29,12 +28,6 @@ def both(**fields: Any) -> dict[str, Any]:
 
 def refused(message: Outbound) -> PermanentFailure:
     return PermanentFailure("smtp-550")
-
-
-def click(world: World, message: Outbound, by: str = "person") -> None:
-    ref = world.house.keys.open_ref("message", message.id)
-    with world.db.transaction() as tx:
-        track.click(tx, MessageRef(*ref.key), by)
 
 
 def test_what_fails_on_the_first_channel_is_tried_on_the_next_at_once(ada: World) -> None:
@@ -100,7 +93,7 @@ def test_whoever_clicked_gets_no_other_channel_and_goes_on(ada: World) -> None:
     job_id = ada.run(both(fallback_after="P2D"), step("two", after="P3D"))
     [message] = ada.pump()
     sent_at = ada.send(job_id, "ada").changed_at
-    click(ada, message)
+    ada.click(ada.key_of(message))
     ada.later(days=2, minutes=1)
     ada.plan_due()
     entry = ada.entry(job_id, "ada")
@@ -111,7 +104,7 @@ def test_whoever_clicked_gets_no_other_channel_and_goes_on(ada: World) -> None:
 def test_a_bot_that_follows_links_is_no_reader(ada: World) -> None:
     ada.run(both(fallback_after="P2D"))
     [message] = ada.pump()
-    click(ada, message, by="bot")
+    ada.click(ada.key_of(message), by="bot")
     ada.later(days=2, minutes=1)
     ada.plan_due()
     assert len(ada.pump("sms")) == 1
@@ -131,7 +124,7 @@ def test_a_click_between_the_plan_and_the_claim_stops_the_fallback(ada: World) -
     [message] = ada.pump()
     ada.later(days=2, minutes=1)
     ada.plan_due()
-    click(ada, message)
+    ada.click(ada.key_of(message))
     assert ada.pump("sms") == []
     assert ada.state(job_id, "ada", channel="sms") == ("skipped", "condition")
     assert ada.entry(job_id, "ada").ended == "completed"

@@ -3,20 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from gateway.contract import Outbound, PermanentFailure
-from gateway.domain.tokens import MessageRef
-from gateway.services import control, track
+from gateway.contract import PermanentFailure
+from gateway.services import control
 from tests.builders import NOW, World, step
 
 MAIL_AND_PHONE = {
     "grants": ("email", "sms"),
     "addresses": [{"kind": "email", "value": "ada@example.com"}, {"kind": "phone", "value": "+12025550142"}],
 }
-
-
-def click(world: World, message: Outbound) -> None:
-    with world.db.transaction() as tx:
-        track.click(tx, MessageRef(*world.house.keys.open_ref("message", message.id).key), "person")
 
 
 def both(name: str = "one", **fields: Any) -> dict[str, Any]:
@@ -81,7 +75,7 @@ def test_a_click_on_another_step_is_met_by_the_claim_as_by_the_plan(world: World
     assert len(world.pump()) == 1
     world.later(days=1, minutes=1)
     world.plan_due()
-    click(world, first)
+    world.click(world.key_of(first))
     assert world.pump("sms") == []
     assert world.state(job_id, "ada", 1, "sms") == ("skipped", "condition")
 

@@ -125,8 +125,7 @@ def test_links_and_reports_of_messages_sent_before_still_work(pair: World) -> No
     later = pair.run(audience={"kind": "ids", "ids": ["new"]})
     merged(pair)
     ref = pair.house.keys.open_ref("message", messages["old"].id)
-    with pair.db.transaction() as tx:
-        track.click(tx, ref, "human")
+    pair.click(ref.key)
     assert pair.report(EventType.DELIVERED, messages["old"])
     with pair.db.transaction() as tx:
         assert track.unsubscribe(tx, pair.house, ref, "one-click")

@@ -14,7 +14,7 @@ from gateway.contract import EventType, ProviderEvent, TransientFailure
 from gateway.domain.consent import ConsentRow
 from gateway.domain.preferences import OwnCap, Preferences
 from gateway.domain.recipient import ActivityInput
-from gateway.services import consent, expand, merge, printing, privacy, redeem, report, timeline, track
+from gateway.services import consent, expand, merge, printing, privacy, redeem, report, timeline, track, visit
 from gateway.services.privacy import Erased, PersonalRecord
 from gateway.services.problems import NotFound
 from gateway.storage import activities, audit, clock, consents, preferences, recipients, sends, suppressions
@@ -104,8 +104,7 @@ def written_to(ada: World) -> World:
     ada.later(hours=1)
     [message] = ada.pump()
     ada.report(EventType.DELIVERED, message, detail=f"<{CANARY}@example.com> taken")
-    with ada.db.transaction() as tx:
-        track.click(tx, ada.house.keys.open_ref("message", message.id), "human")
+    ada.click(ada.key_of(message))
     assert message.coupon is not None
     with ada.db.transaction() as tx:
         use = redeem.Use(order_id=CANARY, order_minor=5000, currency="EUR", place=CANARY)
@@ -154,7 +153,7 @@ def test_what_comes_in_late_does_no_harm_and_brings_nothing_back(ada: World) -> 
     ref = ada.house.keys.open_ref("message", message.id)
     with ada.db.transaction() as tx:
         assert track.report(tx, ada.house, "email", event)
-        track.click(tx, ref, "human")
+        visit.followed(tx, ref, "human")
         assert track.unsubscribe(tx, ada.house, ref, "one-click")
     assert kept(ada) == set(), "at once"
     assert message.coupon is not None
@@ -260,7 +259,16 @@ def test_an_export_holds_all_that_was_stored(written_to: World) -> None:
     found = exported(written_to)
     whole = msgspec.to_builtins(found)
     empty = {name for name, value in whole.items() if value == []}
-    assert empty == {"suppressions", "screenings", "not_entered", "doubts", "letters"}
+    assert empty == {
+        "suppressions",
+        "soft_bounces",
+        "screenings",
+        "not_entered",
+        "doubts",
+        "letters",
+        "replies",
+        "short_links",
+    }
     assert found.profile["name"] == f"Ада {CANARY} Λ"
     assert [each["external_id"] for each in found.merged_ids] == ["ada-old"]
     assert {each["value"] for each in found.addresses} >= {f"{CANARY}@example.com", "+12025550142"}

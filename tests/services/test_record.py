@@ -9,6 +9,7 @@ from gateway.contract import (
     ChannelMisconfigured,
     EventType,
     Failure,
+    OptedOut,
     Outbound,
     OutcomeUnknown,
     PermanentFailure,
@@ -18,8 +19,10 @@ from gateway.contract import (
 )
 from gateway.domain.policy import Retry
 from gateway.services import record
-from gateway.storage import attempts, channels, claims, clock, recipients
+from gateway.storage import attempts, channels, claims, clock, consents, recipients, sends
 from tests.builders import LEASE, NOW, World, answered, cap, device, installation, outbounds, statements, step
+
+PHONE = [{"kind": "phone", "value": "+12025550101"}]
 
 
 def says(*failures: Failure | None) -> Callable[[Outbound], Failure | str | None]:
@@ -38,6 +41,13 @@ def tried(world: World, id: str = "c-1") -> list[tuple[str, str | None]]:
         return [(row.outcome, row.provider_id) for row in attempts.of_recipient(tx, recipient_id)]
 
 
+def ledger(world: World, id: str) -> list[tuple[str, str, str, str]]:
+    """What somebody said of consent, oldest first: channel, purpose, action, source."""
+    with world.db.snapshot() as tx:
+        rows = consents.of_recipient(tx, recipients.ids_of(tx, [id])[id])
+    return [(row.channel, row.purpose, row.action, row.source) for row in rows]
+
+
 @pytest.fixture
 def capped(world: World) -> World:
     """One message a week; c-1 has agreed to e-mail, and everybody to the app."""
@@ -52,6 +62,7 @@ def capped(world: World) -> World:
         (None, "accepted", None, "accepted", 1),
         (PermanentFailure("smtp-550", "no such user"), "failed", "smtp-550", "permanent", 0),
         (RecipientGone("smtp-5.1.1"), "failed", "smtp-5.1.1", "gone", 0),
+        (OptedOut("21610"), "failed", "21610", "opted_out", 0),
         (TransientFailure("smtp-451"), "queued", "retry:smtp-451", "transient", 0),
         (RateLimited(60), "queued", "rate_limited", "rate_limited", 0),
         (ChannelMisconfigured("auth", "password expired"), "queued", "channel_paused", "misconfigured", 0),
@@ -68,6 +79,44 @@ def test_each_answer_has_its_state_and_keeps_or_gives_back_the_slot(
     assert sum(len(each) for each in capped.spent().values()) == slots
     with capped.db.snapshot() as tx:
         assert claims.run_out(tx, clock.now(tx).machine + timedelta(days=1)) == []
+
+
+def test_a_provider_that_knows_of_an_opt_out_withdraws_the_consent_and_stops_what_waits(world: World) -> None:
+    world.people("c-1", grants=("sms", "email"), addresses=PHONE)
+    told, waiting = world.run(step(channels=["sms"])), world.run(step(channels=["sms"]))
+    first, second = world.claims("sms", limit=1)
+    world.record(first, world.begin(first), says(OptedOut("21610")))
+    assert world.state(told, "c-1", channel="sms") == ("failed", "21610")
+    assert world.state(waiting, "c-1", channel="sms") == ("cancelled", "no_consent")
+    assert world.begin(second) == {}
+    assert ledger(world, "c-1")[-1] == ("sms", "marketing", "withdrawn", "provider:sms")
+    assert [said[:3] for said in ledger(world, "c-1")[:-1]] == [
+        ("sms", "marketing", "granted"),
+        ("email", "marketing", "granted"),
+    ]
+
+
+def test_an_opt_out_is_on_the_ledger_once_and_a_new_grant_reaches_the_same_address(world: World) -> None:
+    world.people("c-1", grants=("sms",), addresses=PHONE)
+    for _ in range(2):
+        world.run(step(channels=["sms"]))
+    world.pump("sms", says(OptedOut("21610")))
+    assert [action for _, _, action, _ in ledger(world, "c-1")] == ["granted", "withdrawn"]
+    world.later(hours=1)
+    world.consents("granted", "c-1", channel="sms")
+    job_id = world.run(step(channels=["sms"]))
+    assert len(world.pump("sms")) == 1
+    assert world.state(job_id, "c-1", channel="sms") == ("accepted", None)
+
+
+def test_an_opt_out_takes_nothing_back_from_a_purpose_that_offers_no_way_out(world: World) -> None:
+    world.people("c-1", grants=(), addresses=PHONE)
+    for _ in range(2):
+        world.run(step(channels=["sms"]), purpose="transactional")
+    first, second = world.claims("sms", limit=1)
+    world.record(first, world.begin(first), says(OptedOut("21610")))
+    assert ledger(world, "c-1") == []
+    assert len(world.begin(second)) == 1
 
 
 def test_an_idempotent_channel_repeats_what_is_unknown_and_holds_its_slot_meanwhile(capped: World) -> None:
@@ -142,6 +191,22 @@ def test_a_slow_provider_is_paced_and_the_wait_costs_no_try(capped: World) -> No
     with capped.db.transaction() as tx:
         channels.resume(tx, "email")
     assert len(capped.pump()) == 1
+
+
+def test_a_destination_that_gets_too_much_holds_up_its_own_message_and_the_wait_costs_no_try(world: World) -> None:
+    world.run(audience={"kind": "ids", "ids": world.neighbours(2)})
+    taken = world.claim()
+    one, other = taken.members
+    messages = outbounds(world.db, world.house, taken)
+    with world.db.transaction() as tx:
+        record.start(tx, taken, [one], LEASE)
+        failed = answered({one: messages[one]}, says(RateLimited(600, "domain-pace", scope="message")))
+        assert record.record(tx, world.house, taken, failed, [other], LEASE) == {other}
+        row = sends.get(tx, [one])[one]
+        assert (row.state, row.reason, row.tries, row.cap_at) == ("queued", "rate_limited", 0, None)
+        assert timedelta(minutes=9) < row.due_at - clock.now(tx).business <= timedelta(minutes=10)
+        channel = channels.get(tx, "email")
+        assert channel is None or channel.paced_until is None
 
 
 def test_a_rejected_password_pauses_the_channel_and_loses_nothing(world: World) -> None:

@@ -144,6 +144,7 @@ def test_reactions_count_sends_and_keep_people_and_bots_apart(road: "Road") -> N
     road.report(sent["c-4"], EventType.OPENED)
     one = on(read(road), 1, "email")
     assert (one.clicked, one.clicked_by_bots, one.unsubscribed, one.complained) == (2, 1, 1, 1)
+    assert (one.opened, one.opened_by_programs) == (1, 0)
 
 
 def test_a_redemption_belongs_to_the_last_message_before_it(road: "Road") -> None:

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.contract import EventType, OutcomeUnknown, PermanentFailure
-from gateway.domain.tokens import MessageRef
-from gateway.services import control, redeem, track
+from gateway.services import control, redeem
 from tests.builders import World, postal, step
 
 TWO = (step("one"), step("two", after="P1D"))
@@ -152,15 +151,10 @@ def test_who_redeemed_gets_no_reminder(ada: World) -> None:
     assert ada.entry(job_id, "ada").ended == "redeemed"
 
 
-def click(world: World, job_id: int) -> None:
-    with world.db.transaction() as tx:
-        track.click(tx, MessageRef(*world.key(job_id, "ada")), "person")
-
-
 def test_who_clicked_gets_no_reminder_of_a_job_that_asks(ada: World) -> None:
     job_id = ada.run(step("one"), step("two", after="P1D", only_if="not_clicked"))
     ada.pump()
-    click(ada, job_id)
+    ada.click(ada.key(job_id, "ada"))
     ada.later(days=1, minutes=1)
     ada.plan_due()
     assert ada.state(job_id, "ada", 1) == ("skipped", "condition")
@@ -171,7 +165,7 @@ def test_who_clicks_after_the_reminder_was_planned_does_not_get_it_either(ada: W
     ada.pump()
     ada.later(days=1, minutes=1)
     ada.plan_due()
-    click(ada, job_id)
+    ada.click(ada.key(job_id, "ada"))
     assert ada.pump() == []
     assert ada.state(job_id, "ada", 1) == ("skipped", "condition")
     assert ada.entry(job_id, "ada").ended == "not_sent"
@@ -181,7 +175,7 @@ def test_a_click_in_another_job_is_another_matter(ada: World) -> None:
     other = ada.run()
     job_id = ada.run(step("one"), step("two", after="P1D", only_if="not_clicked"))
     ada.pump()
-    click(ada, other)
+    ada.click(ada.key(other, "ada"))
     ada.later(days=1, minutes=1)
     ada.plan_due()
     assert len(ada.pump()) == 1

@@ -186,7 +186,7 @@ def test_a_machines_click_is_told_as_one(road: "Road") -> None:
     road.person("c-1", EMAIL)
     road.job(ONE)
     road.click(road.pump("email")["c-1"], "bot")
-    assert texts(told(road, "event")) == ["Step step-1 on email: a machine followed a link."]
+    assert texts(told(road, "event")) == ["Step step-1 on email: a program followed a link."]
 
 
 def test_a_cancelled_job_is_told(road: "Road") -> None:

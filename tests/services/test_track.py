@@ -188,13 +188,3 @@ def test_two_tries_with_one_provider_id_are_one_message(ada: World) -> None:
     assert by_provider_id(ada, EventType.DELIVERED, "p-1", "e-1")
     assert ada.state(job_id, "ada") == ("delivered", None)
     assert isinstance(message, Outbound)
-
-
-def test_a_click_is_kept_for_a_send_that_was_and_for_no_other(ada: World) -> None:
-    job_id = ada.run()
-    ada.pump()
-    with ada.db.transaction() as tx:
-        for _ in range(2):
-            track.click(tx, MessageRef(*ada.key(job_id, "ada"), 0, 3), "person")
-        track.click(tx, MessageRef(99, 1, 0, 0, "email"), "person")
-    assert told(ada) == ["clicked", "clicked"]

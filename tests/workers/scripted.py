@@ -1,7 +1,7 @@
 """Channels that do what each message's own text tells them. Dropped into a plugins folder as `scripted.py`.
 
 The text is `ok`, `permanent`, `gone`, `transient`, `unknown`, `misconfigured` (each may name its code:
-`transient-no-connection`), `rate:<seconds>`, `hang`,
+`transient-no-connection`), `rate:<seconds>`, `busy:<seconds>`, `hang`,
 `wait:<name>` (accepted once the file `<name>` is there), `block:<name>` (the same, and nothing else of the process
 runs meanwhile) or `unless:<name>:<one of these>` (accepted where the file `<name>` is there). `calls` has a line for
 each call of `send`, `messages` one for each message that is begun, `answered` one for each that was answered, and
@@ -96,6 +96,8 @@ class Scripted(Quiet):
                 return None
             case "rate":
                 return RateLimited(float(told[0]))
+            case "busy":
+                return RateLimited(float(told[0]), scope="message")
             case "unless":
                 return None if (self.context.files / told[0]).exists() else await self._act(*told[1:])
         kind, _, code = act.partition("-")

@@ -46,6 +46,14 @@ def pieces(batch: Batch) -> list[str]:
     return (Path(batch.folder) / "pieces.txt").read_text().splitlines()
 
 
+async def test_the_batches_of_a_channel_that_another_process_prints_are_left_alone(
+    floor: Floor, tmp_path: Path
+) -> None:
+    await closed_batch(floor, {"c-1": "ok"})
+    assert await batcher.export_closed(floor.crew, tmp_path / "prints", ["letter"]) == 0
+    assert await batcher.export_closed(floor.crew, tmp_path / "prints", ["letter", "paper"]) == 1
+
+
 async def test_pieces_are_gathered_written_numbered_and_handed_over(wide_floor: Floor, tmp_path: Path) -> None:
     floor = wide_floor
     job_id, batch_id = await closed_batch(floor, {"c-1": "ok", "c-2": "ok", "c-3": "ok"})

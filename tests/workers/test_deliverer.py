@@ -87,6 +87,16 @@ async def test_a_channel_that_asks_for_less_is_left_alone_for_so_long(floor: Flo
     assert floor.world.send(job_id, ids[0], channel="letter").tries == 0, "waiting spends no attempt"
 
 
+async def test_a_message_whose_destination_is_busy_waits_alone(floor: Floor) -> None:
+    job_id, ids = floor.run_together("unless:mended:busy:3600", *["ok"] * 6)
+    async with floor.delivering():
+        await floor.until_states(job_id, {("accepted", None): 6, ("queued", "rate_limited"): 1})
+        floor.touch("letter", "mended")
+        floor.world.later(hours=2)
+        await floor.until_states(job_id, {("accepted", None): 7})
+    assert floor.world.send(job_id, ids[0], channel="letter").tries == 0, "waiting spends no attempt"
+
+
 async def test_a_missing_value_fails_its_send_before_any_provider_is_called(wide_floor: Floor) -> None:
     floor = wide_floor
     job_id, ids = floor.run_together("wait:go", None, "wait:go")

@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from gateway.api.pages import click, coupon, opt_in, preferences, unsubscribe
+from gateway.api.pages import click, coupon, open, opt_in, preferences, trial_links, unsubscribe
 from gateway.api.pages.errors import exception_handlers
 
 
@@ -12,6 +12,8 @@ def pages() -> Router:
         *opt_in.HANDLERS,
         *preferences.HANDLERS,
         *click.HANDLERS,
+        *open.HANDLERS,
         *coupon.HANDLERS,
+        *trial_links.HANDLERS,
     ]
     return Router("/", route_handlers=handlers, exception_handlers=exception_handlers())

@@ -7,7 +7,9 @@ from urllib.parse import parse_qsl
 from gateway.api.pages.texts import language_wished
 from gateway.api.problems import Refusal
 from gateway.api.rooms import Visit
+from gateway.contract import Visitor
 from gateway.domain.languages import language_of
+from gateway.domain.visitors import visitor
 
 _MOST_FIELDS: Final = 500
 _MOST_BYTES: Final = 64 * 1024
@@ -32,6 +34,12 @@ async def form_of(request: Visit) -> Mapping[str, Sequence[str]]:
 def language_for(request: Visit, locale: str | None) -> str:
     """The recipient's own language, or else the one that the browser asks for."""
     return language_of(locale) or language_wished(request.headers.get("accept-language", ""))
+
+
+def visitor_of(request: Visit) -> Visitor:
+    """What a visitor seems to be. Nothing of what it says of itself is kept."""
+    headers = request.headers
+    return visitor(headers.get("user-agent", ""), headers.get("sec-purpose", "") + headers.get("purpose", ""))
 
 
 def evidence_of(request: Visit) -> dict[str, Any]:

@@ -20,6 +20,10 @@ class TemplateProblem(Struct, frozen=True, kw_only=True):
     line: int | None = None
     pointer: str = ""
 
+    def told(self) -> str:
+        """The message with its line."""
+        return self.message if self.line is None else f"line {self.line}: {self.message}"
+
 
 class TemplateInvalid(Exception):
     """A template that `check` would not have accepted was to be rendered."""

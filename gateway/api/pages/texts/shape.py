@@ -50,6 +50,8 @@ class Texts(Struct, frozen=True, kw_only=True):
     stop_ask: str
     stop_button: str
     stopped: str
+    test_title: str
+    test_told: str
     missing_title: str
     missing: str
     away_title: str

@@ -29,9 +29,11 @@ def upgrade(op: Operations) -> None:
     _places(op)
     _consents(op)
     _jobs(op)
+    _library(op)
     _ledger(op)
     _tries(op)
     _events(op)
+    _answers(op)
     _coupons(op)
     _batches(op)
     _callers(op)
@@ -187,9 +189,20 @@ def _consents(op: Operations) -> None:
         "suppressions",
         *_required(TEXT, "kind", "hash", "reason", "source"),
         *_required(INSTANT, "at"),
+        *_optional(INSTANT, "until"),
         sa.PrimaryKeyConstraint("kind", "hash", name="pk_suppressions"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_suppressions_until", "suppressions", ["until"], **_only("until IS NOT NULL"))
+    op.create_table(
+        "soft_bounces",
+        *_required(TEXT, "kind", "hash"),
+        *_required(SMALL, "bounces"),
+        *_required(INSTANT, "first_at", "last_at"),
+        sa.PrimaryKeyConstraint("kind", "hash", name="pk_soft_bounces"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_soft_bounces_last", "soft_bounces", ["last_at"])
 
 
 def _jobs(op: Operations) -> None:
@@ -236,6 +249,34 @@ def _jobs(op: Operations) -> None:
         *_required(BIG, "job_id", "position"),
         *_required(TEXT, "external_id", "reason"),
         sa.PrimaryKeyConstraint("job_id", "position", name="pk_job_rejects"),
+    )
+
+
+def _library(op: Operations) -> None:
+    op.create_table(
+        "templates",
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "key", "channel", "description"),
+        *_required(SMALL, "latest"),
+        *_optional(SMALL, "approved"),
+        *_required(INSTANT, "created_at"),
+        *_optional(INSTANT, "archived_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_templates"),
+        sa.UniqueConstraint("key", name="uq_templates_key"),
+    )
+    op.create_table(
+        "template_versions",
+        *_required(BIG, "template_id"),
+        *_required(SMALL, "number"),
+        *_required(TEXT, "content", "default_locale"),
+        *_optional(TEXT, "brand"),
+        *_required(TEXT, "author"),
+        *_required(INSTANT, "created_at"),
+        *_optional(TEXT, "approved_by"),
+        *_optional(INSTANT, "approved_at"),
+        sa.PrimaryKeyConstraint("template_id", "number", name="pk_template_versions"),
+        sa.ForeignKeyConstraint(["template_id"], ["templates.id"], name="fk_template_versions_template_id_templates"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -342,6 +383,42 @@ def _events(op: Operations) -> None:
         sa.UniqueConstraint("channel", "event_id", name="uq_parked_events_channel_event_id"),
     )
     op.create_index("ix_parked_events_provider", "parked_events", ["provider_id"])
+
+
+def _answers(op: Operations) -> None:
+    op.create_table(
+        "replies",
+        *_required(BIG_ID, "id"),
+        *_optional(BIG, "recipient_id"),
+        *_required(TEXT, "channel", "kind"),
+        *_optional(TEXT, "address_hash"),
+        *_required(TEXT, "event_id"),
+        *_optional(BIG, "job_id"),
+        *_optional(SMALL, "run", "step"),
+        *_optional(TEXT, "text", "intent"),
+        *_required(BOOLEAN, "answered", "needs_review"),
+        *_required(INSTANT, "at", "recorded_at"),
+        *_optional(INSTANT, "reviewed_at"),
+        *_optional(TEXT, "reviewed_by"),
+        sa.PrimaryKeyConstraint("id", name="pk_replies"),
+        sa.UniqueConstraint("channel", "event_id", name="uq_replies_channel_event_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_replies_address", "replies", ["address_hash"])
+    op.create_index("ix_replies_recipient", "replies", ["recipient_id"], **_only("recipient_id IS NOT NULL"))
+    op.create_index("ix_replies_review", "replies", ["id"], **_only("needs_review"))
+    op.create_index("ix_replies_text", "replies", ["recorded_at"], **_only("text IS NOT NULL"))
+    op.create_table(
+        "short_links",
+        *_required(BIG, "job_id", "recipient_id"),
+        *_required(INSTANT, "made_at"),
+        *_required(SMALL, "run", "step", "link"),
+        *_required(TEXT, "channel", "code"),
+        sa.PrimaryKeyConstraint("job_id", "recipient_id", "run", "step", "channel", "link", name="pk_short_links"),
+        sa.UniqueConstraint("code", name="uq_short_links_code"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_short_links_made", "short_links", ["made_at"])
 
 
 def _coupons(op: Operations) -> None:
@@ -490,6 +567,27 @@ def _machinery(op: Operations) -> None:
         sa.Column("faults", SMALL, nullable=False, server_default=sa.text("0")),
         *_optional(BIG, "trying"),
         sa.PrimaryKeyConstraint("channel", name="pk_channel_states"),
+    )
+    op.create_table(
+        "sender_hours",
+        *_required(TEXT, "channel", "brand"),
+        *_required(INSTANT, "hour"),
+        *_required(SMALL, "stripe"),
+        *_required(BIG, "accepted", "delivered", "bounced", "gone", "blocked", "complained"),
+        sa.PrimaryKeyConstraint("channel", "brand", "hour", "stripe", name="pk_sender_hours"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_sender_hours_hour", "sender_hours", ["hour"])
+    op.create_table(
+        "senders",
+        *_required(TEXT, "channel", "brand"),
+        *_optional(INSTANT, "held_at"),
+        *_optional(TEXT, "held_for"),
+        sa.Column("alerts", TEXT, nullable=False, server_default=sa.text("''")),
+        *_optional(INSTANT, "released_at"),
+        *_optional(TEXT, "released_by"),
+        sa.PrimaryKeyConstraint("channel", "brand", name="pk_senders"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "paces",
