@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
@@ -14,13 +14,11 @@ from gateway.cli.options import config_option, settings_in
 from gateway.cli.tables import prose, show
 from gateway.registry import discover
 from gateway.registry.examination import KIND
+from gateway.settings import SettingsError
 
 if TYPE_CHECKING:
     # The kit brings HTTP servers along, which the other commands of the group have no use for.
     from gateway.testkit import Report, Standing
-
-_TAKEN: Final = frozenset({"all", "test"})
-"""Names that would be mistaken for something else: `risveglio channel check all`, a folder of tests."""
 
 
 @click.command()
@@ -42,7 +40,7 @@ def new(name: str, package: bool, kind: str | None, folder: Path | None) -> None
     from gateway.testkit import scaffolding
 
     for word in (name, kind or name):
-        if not KIND.fullmatch(word) or not re.search("[a-z0-9]$", word) or word in _TAKEN:
+        if not KIND.fullmatch(word) or not re.search("[a-z0-9]$", word):
             raise click.BadParameter(f"{word}: a name is 1 to 32 of a-z, 0-9 and -, beginning with a letter")
     design = scaffolding.Design(name=name, kind=kind or name, address_kind=_address_kind(kind))
     write, place = (
@@ -95,7 +93,7 @@ def check(target: str, as_json: bool, folder: Path) -> None:
     """
     from gateway.testkit import locate
 
-    plugins, tables = _installed(folder)
+    plugins, tables = _installed(folder, may_lack=Path(target).exists())
     try:
         found = locate.locate(target, plugins, tables)
     except locate.NotFound as error:
@@ -110,11 +108,19 @@ def check(target: str, as_json: bool, folder: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _installed(folder: Path) -> tuple[Path, Mapping[str, Mapping[str, Any]]]:
-    """The plugins folder and the tables of the installation, if there is one here."""
+def _installed(folder: Path, *, may_lack: bool) -> tuple[Path, Mapping[str, Mapping[str, Any]]]:
+    """The plugins folder and the tables of the installation, if there is one here.
+
+    `may_lack`: a path can be tried by itself, also beside an installation that cannot be used.
+    """
     if not (folder / "gateway.toml").is_file():
         return Path("plugins"), {}
-    settings = settings_in(folder)
+    try:
+        settings = settings_in(folder)
+    except SettingsError:
+        if may_lack:
+            return Path("plugins"), {}
+        raise
     return settings.plugins.folder, {k: table for k, table in settings.channels.items() if k not in settings.lacking}
 
 

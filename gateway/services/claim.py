@@ -43,8 +43,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     shard: int
     members: tuple[SendKey, ...]
     business_now: datetime
-    brands: Mapping[tuple[int, int], str]
-    """By (job, step), as which brand its messages are written; empty for the channel itself."""
+    brands: tuple[tuple[tuple[int, int], str], ...]
+    """Of each (job, step) the brand as which its messages are written; empty for the channel itself."""
 
 
 def places_due(
@@ -102,7 +102,7 @@ def claim(
         shard=shard,
         members=tuple(taken),
         business_now=now.business,
-        brands={(key.job_id, key.step): sender_of(key, job_of[key.job_id]).brand for key in taken},
+        brands=tuple({(key.job_id, key.step): sender_of(key, job_of[key.job_id]).brand for key in taken}.items()),
     )
 
 

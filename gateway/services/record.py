@@ -142,9 +142,9 @@ def _keep(tx: Transaction, installation: Installation, claim: Claim, answered: S
 
 def _tally(claim: Claim, taken: Sequence[SendKey], now: datetime) -> Tally:
     """The messages that were accepted, one for each key, for the counts of their senders."""
-    tally = Tally()
-    for (job_id, step), count in Counter((key.job_id, key.step) for key in taken).items():
-        tally.add(Sender(claim.channel, claim.brands[job_id, step]), claim.shard, now, "accepted", count)
+    tally, brands = Tally(), dict(claim.brands)
+    for place, count in Counter((key.job_id, key.step) for key in taken).items():
+        tally.add(Sender(claim.channel, brands[place]), claim.shard, now, "accepted", count)
     return tally
 
 

@@ -135,6 +135,11 @@ class Bench:
         return self.case.channel.capabilities  # type: ignore[attr-defined]  # examined before
 
     @property
+    def speaks_http(self) -> bool:
+        """Whether the kit can play the provider."""
+        return self.case.url_key is not None or self.case.reach is not None
+
+    @property
     def table(self) -> Mapping[str, Any]:
         """The case's config. Raises NotTried where it has none."""
         if self.case.config is None:
@@ -189,7 +194,7 @@ class Bench:
     async def facing(self, provider: Provider | Reply) -> AsyncIterator[tuple[Peer, HttpPeer]]:
         """A provider over HTTP that answers so, and what it takes to reach it."""
         asked = always(provider) if isinstance(provider, Reply) else provider
-        if self.case.url_key is None and self.case.reach is None:
+        if not self.speaks_http:
             raise NotTried("the case names neither `url_key` nor `reach`, by which the kit could play the provider")
         async with http_peer(asked) as http:
             yield self._complete(self._reached(http.url)), http

@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
 from gateway.services import channels as services
 from gateway.storage import channels, clock
 from gateway.storage.database import Database
 from tests.cli.conftest import Shell
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -299,3 +303,14 @@ def test_listing_channels_loads_no_server_and_no_provider_s_library() -> None:
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     unwanted = {"litestar", "uvicorn", "prometheus_client", "twilio.rest", "requests", "pikepdf", "typst", "fontTools"}
     assert set(told.split()) & unwanted == set()
+
+
+def test_a_channel_at_a_path_is_tried_beside_an_installation_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faulty").mkdir()
+    (tmp_path / "faulty" / "gateway.toml").write_text("[keys]\n")
+    monkeypatch.setenv("RISVEGLIO_CONFIG", str(tmp_path / "faulty"))
+    told = CliRunner().invoke(main, ["channel", "check", str(ROOT / "plugins" / "webhook.py"), "--json"])
+    assert json.loads(told.stdout)[0]["conforms"]
+    assert "cannot be used" in CliRunner().invoke(main, ["channel", "check", "webhook"]).output

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import http_ece
 import msgspec
+import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -24,6 +25,7 @@ from channels.postal import PostalChannel
 from channels.sms import SmsChannel
 from channels.webpush import WebPushChannel, new_vapid_keys
 from gateway.contract import Address, BatchTicket, Outbound, WebhookRequest
+from gateway.registry import dropins
 from gateway.testkit import (
     NOW,
     Call,
@@ -414,3 +416,10 @@ async def test_the_webhook_plugin_conforms() -> None:
     report = await assert_conforms(found.case)
     assert not_tried(report) == PAPER | LOOK_UP | REPLIES | {"a_dead_address_is_told_apart_from_a_refusal"}
     assert standing(report).level.number == 4, str(report)
+
+
+@pytest.mark.parametrize("path", [each.path for each in dropins.present(PLUGINS)], ids=lambda path: path.stem)
+async def test_a_drop_in_is_what_its_case_says(path: Path) -> None:
+    for found in locate(str(path), None, {}):
+        report = await assert_conforms(found.case)
+        assert standing(report).level.number == 4 or not found.has_case, str(report)

@@ -454,6 +454,24 @@ async def test_a_verify_that_stumbles_over_a_missing_header_is_found() -> None:
     assert_only_failed(report, "an_unsigned_call_is_refused", "KeyError, not BadSignature")
 
 
+@pytest.mark.parametrize("error", [KeyError, RuntimeError])
+async def test_a_stumble_before_the_signature_is_looked_at_is_found(error: type[Exception]) -> None:
+    async def prepare(self: Any, request: WebhookRequest) -> None:
+        if "x-signature" not in request.headers:
+            raise error
+
+    report = await check(case(variant(prepare=prepare)))
+    assert_only_failed(report, "an_unsigned_call_is_refused", f"{error.__name__}, not BadSignature")
+
+
+async def test_a_certificate_that_cannot_be_fetched_refuses_the_call() -> None:
+    async def prepare(self: Any, request: WebhookRequest) -> None:
+        if "x-signature" not in request.headers:
+            raise TransientFailure("no-certificate")
+
+    await assert_conforms(case(variant(prepare=prepare)))
+
+
 async def test_a_signature_that_does_not_cover_the_body_is_found() -> None:
     def verify(self: Any, request: WebhookRequest) -> None:
         if len(request.headers.get("x-signature", "")) != 64:

@@ -77,7 +77,7 @@ async def an_unreachable_provider_gives_outcomes_and_no_exception(bench: Bench) 
 async def a_cancelled_send_ends_promptly(bench: Bench) -> None:
     if bench.capabilities.batched:
         raise NotApplicable("the channel is batched")
-    is_silent = bench.case.silent is not None or bench.case.peer is None
+    is_silent = bench.case.silent is not None or bench.speaks_http
     async with _quiet(bench) as peer, bench.opened(peer.config) as channel:
         task = asyncio.create_task(tame(_listened(channel, peer.messages)))
         await _let_it_wait(task, is_silent=is_silent)
@@ -271,11 +271,11 @@ async def _quiet(bench: Bench) -> AsyncIterator[Peer]:
     if bench.case.silent is not None:
         async with bench.troubled(bench.case.silent) as peer:
             yield peer
-    elif bench.case.peer is not None:
-        async with bench.started() as peer:
+    elif bench.speaks_http:
+        async with bench.troubled(SILENCE) as peer:
             yield peer
     else:
-        async with bench.troubled(SILENCE) as peer:
+        async with bench.started() as peer:
             yield peer
 
 

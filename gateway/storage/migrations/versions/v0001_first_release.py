@@ -34,6 +34,7 @@ def upgrade(op: Operations) -> None:
     _tries(op)
     _events(op)
     _answers(op)
+    _standing(op)
     _coupons(op)
     _batches(op)
     _callers(op)
@@ -194,15 +195,6 @@ def _consents(op: Operations) -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_suppressions_until", "suppressions", ["until"], **_only("until IS NOT NULL"))
-    op.create_table(
-        "soft_bounces",
-        *_required(TEXT, "kind", "hash"),
-        *_required(SMALL, "bounces"),
-        *_required(INSTANT, "first_at", "last_at"),
-        sa.PrimaryKeyConstraint("kind", "hash", name="pk_soft_bounces"),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("ix_soft_bounces_last", "soft_bounces", ["last_at"])
 
 
 def _jobs(op: Operations) -> None:
@@ -421,6 +413,39 @@ def _answers(op: Operations) -> None:
     op.create_index("ix_short_links_made", "short_links", ["made_at"])
 
 
+def _standing(op: Operations) -> None:
+    op.create_table(
+        "soft_bounces",
+        *_required(TEXT, "kind", "hash"),
+        *_required(SMALL, "bounces"),
+        *_required(INSTANT, "first_at", "last_at"),
+        sa.PrimaryKeyConstraint("kind", "hash", name="pk_soft_bounces"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_soft_bounces_last", "soft_bounces", ["last_at"])
+    op.create_table(
+        "sender_hours",
+        *_required(TEXT, "channel", "brand"),
+        *_required(INSTANT, "hour"),
+        *_required(SMALL, "stripe"),
+        *_required(BIG, "accepted", "delivered", "bounced", "gone", "blocked", "complained"),
+        sa.PrimaryKeyConstraint("channel", "brand", "hour", "stripe", name="pk_sender_hours"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_sender_hours_hour", "sender_hours", ["hour"])
+    op.create_table(
+        "senders",
+        *_required(TEXT, "channel", "brand"),
+        *_optional(INSTANT, "held_at"),
+        *_optional(TEXT, "held_for"),
+        sa.Column("alerts", TEXT, nullable=False, server_default=sa.text("''")),
+        *_optional(INSTANT, "released_at"),
+        *_optional(TEXT, "released_by"),
+        sa.PrimaryKeyConstraint("channel", "brand", name="pk_senders"),
+        sqlite_with_rowid=False,
+    )
+
+
 def _coupons(op: Operations) -> None:
     op.create_table(
         "coupons",
@@ -567,27 +592,6 @@ def _machinery(op: Operations) -> None:
         sa.Column("faults", SMALL, nullable=False, server_default=sa.text("0")),
         *_optional(BIG, "trying"),
         sa.PrimaryKeyConstraint("channel", name="pk_channel_states"),
-    )
-    op.create_table(
-        "sender_hours",
-        *_required(TEXT, "channel", "brand"),
-        *_required(INSTANT, "hour"),
-        *_required(SMALL, "stripe"),
-        *_required(BIG, "accepted", "delivered", "bounced", "gone", "blocked", "complained"),
-        sa.PrimaryKeyConstraint("channel", "brand", "hour", "stripe", name="pk_sender_hours"),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("ix_sender_hours_hour", "sender_hours", ["hour"])
-    op.create_table(
-        "senders",
-        *_required(TEXT, "channel", "brand"),
-        *_optional(INSTANT, "held_at"),
-        *_optional(TEXT, "held_for"),
-        sa.Column("alerts", TEXT, nullable=False, server_default=sa.text("''")),
-        *_optional(INSTANT, "released_at"),
-        *_optional(TEXT, "released_by"),
-        sa.PrimaryKeyConstraint("channel", "brand", name="pk_senders"),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "paces",
