@@ -88,7 +88,17 @@ class Conversation(SMTP):
         await self.push(answer)
 
 
-class Mailbox:
+class InGroups:
+    """A handler of aiosmtpd that takes commands in groups (RFC 2920): it reads them one by one all the same."""
+
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]]
+
+
+class Mailbox(InGroups):
     """aiosmtpd's handler: the hooks are its protocol."""
 
     def __init__(self, folder: Path, disconnect_every: int) -> None:

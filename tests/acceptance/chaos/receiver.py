@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from gateway.demo.receivers.journal import RECEIVED, Journal
 from gateway.demo.receivers.lifetime import arguments
-from gateway.demo.receivers.smtp import serve
+from gateway.demo.receivers.smtp import InGroups, serve
 from tests.acceptance.chaos.plan import WELL, Mood
 
 BOUNCES: Final = "bounce"
@@ -63,7 +63,7 @@ async def receiving(folder: Path) -> AsyncIterator[int]:
         await process.communicate()
 
 
-class Mailbox:
+class Mailbox(InGroups):
     """aiosmtpd's handler: the hooks are its protocol."""
 
     def __init__(self, folder: Path) -> None:
