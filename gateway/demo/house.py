@@ -51,6 +51,11 @@ account_sid = "{account_sid}"
 auth_tokens = ["{auth_token}"]
 sender = "Records"
 
+# Names are no senders in North America.
+[[channels.sms.senders]]
+countries = ["US", "CA"]
+sender = "+12025550100"
+
 [channels.webpush]
 vapid_private_key = "file:keys/vapid.key"
 subject = "mailto:push@records.example"

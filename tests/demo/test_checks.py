@@ -57,6 +57,8 @@ def channel(name: str, outcome: str, reason: str | None = None, sends: int = 1) 
         yielding=0,
         fallbacks=0,
         fallbacks_reached=0,
+        opened=0,
+        opened_by_programs=0,
         clicked=0,
         clicked_by_bots=0,
         unsubscribed=0,

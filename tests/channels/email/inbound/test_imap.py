@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -61,12 +62,13 @@ class Server(NamedTuple):
 
 
 @pytest.fixture
-async def dovecot(tmp_path: Path, certificates: Any) -> AsyncIterator[Server]:
+async def dovecot(certificates: Any) -> AsyncIterator[Server]:
     program = shutil.which("dovecot")
     if os.geteuid() != 0 or program is None:
         pytest.skip("needs Debian's dovecot-imapd, and root to start it")
     certificates.server()
-    home = tmp_path / "dovecot"
+    # Its sockets lie below, and their names may have 107 characters.
+    home = Path(tempfile.mkdtemp(prefix="dovecot-"))
     for name in ("run", "state", "mail/new", "mail/cur", "mail/tmp"):
         (home / name).mkdir(parents=True)
     open_to_others(home)
@@ -94,6 +96,7 @@ async def dovecot(tmp_path: Path, certificates: Any) -> AsyncIterator[Server]:
     finally:
         process.terminate()
         await process.wait()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def put(server: Server, name: str, raw: bytes) -> None:
