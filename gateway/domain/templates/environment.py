@@ -1,7 +1,7 @@
 """Jinja2, narrowed: plain data only, no calls, no globals, every operator within a size.
 
-protocols.md's trap: the sandbox of Jinja2 alone stops neither `'x' * 10**9` nor a method
-call on a value. Here a template cannot call at all, and attributes are keys of mappings.
+The sandbox of Jinja2 alone stops neither `'x' * 10**9` nor a method call on a value. Here a template cannot call
+at all, and attributes are keys of mappings.
 """
 
 import math
