@@ -127,9 +127,8 @@ def schema(kind: str, folder: Path) -> None:
     plugins = settings_in(folder).plugins.folder if (folder / "gateway.toml").is_file() else Path("plugins")
     catalogue = discover(plugins, wanted=[kind.partition(".")[0]])
     if kind not in catalogue.providers:
-        known = ", ".join(sorted(catalogue.providers)) or "none"
         wrong = "".join(f"\n{source}: {fault}" for source, fault in catalogue.faults.items())
-        raise click.ClickException(f"there is no channel {kind}; there is {known}{wrong}")
+        raise click.ClickException(f"there is no channel {kind}; there is {catalogue.known}{wrong}")
     found = catalogue.providers[kind].channel
     told = table_schema(
         catalogue.providers[kind].kind,

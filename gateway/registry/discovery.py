@@ -48,6 +48,11 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, Provider]
     faults: Mapping[str, str]
 
+    @property
+    def known(self) -> str:
+        """What there is to choose from, in words: also the built-in ones that nobody asked to load."""
+        return ", ".join(sorted({*self.providers, *BUILT_IN}))
+
     def of_kind(self, kind: str) -> list[str]:
         """The names of all that could serve as this kind."""
         return sorted(name for name, provider in self.providers.items() if provider.kind == kind)

@@ -62,9 +62,8 @@ def _classes(path: Path) -> list[type]:
 
 
 def _why_not(target: str, catalogue: Catalogue) -> str:
-    known = ", ".join(sorted(catalogue.providers)) or "none"
     wrong = "; ".join(f"{source}: {fault}" for source, fault in catalogue.faults.items())
-    return f"there is no channel `{target}`, and no file of that name; there is {known}" + (
+    return f"there is no channel `{target}`, and no file of that name; there is {catalogue.known}" + (
         f" ({wrong})" if wrong else ""
     )
 
