@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from gateway.domain.consent import Action, ConsentRow, permits, refusal
+from gateway.domain.consent import Action, permits, refusal
 from gateway.domain.preferences import Choice, OwnCap, Preferences, Proof, basis_of, masked
 from gateway.domain.tokens import MessageRef
 from gateway.services import consent
@@ -161,21 +161,16 @@ def _record(
 ) -> None:
     if not said:
         return
-    now = clock.now(tx).business
-    rows = [
-        ConsentRow(
-            recipient=person.external_id,
-            channel=channel,
-            purpose=purpose,
-            action=action,
-            at=now,
-            source=SOURCE,
-            text_version=proof.text_version,
-            evidence=proof.evidence,
-        )
-        for (purpose, channel), action in said.items()
-    ]
-    consent.record(tx, installation, rows, BY_THEMSELVES)
+    consent.say(
+        tx,
+        installation,
+        person,
+        said,
+        source=SOURCE,
+        actor=BY_THEMSELVES,
+        evidence=proof.evidence,
+        text_version=proof.text_version,
+    )
     detail = {f"{purpose}/{channel}": action for (purpose, channel), action in said.items()}
     audit.add(tx, BY_THEMSELVES, "consent.chosen", audit.person(person.id), detail)
 

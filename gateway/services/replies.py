@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from gateway.contract import Inbound, Intent
 from gateway.domain.address import BadAddress, normalise
-from gateway.domain.consent import RANK, Action, ConsentRow, refusal
+from gateway.domain.consent import RANK, Action, refusal
 from gateway.domain.notices import ReplyNews
 from gateway.domain.preferences import basis_of
 from gateway.domain.recipient import AddressInput
@@ -238,20 +238,8 @@ def _record(
 ) -> None:
     if not said:
         return
-    now = clock.now(tx).business
-    rows = [
-        ConsentRow(
-            recipient=person.external_id,
-            channel=channel,
-            purpose=purpose,
-            action=action,
-            at=now,
-            source=source,
-            evidence=proof,
-        )
-        for purpose, action in said.items()
-    ]
-    consent.record(tx, installation, rows, actor)
+    words = {(purpose, channel): action for purpose, action in said.items()}
+    consent.say(tx, installation, person, words, source=source, actor=actor, evidence=proof)
     detail = {"by": source, **{f"{purpose}/{channel}": action for purpose, action in said.items()}}
     audit.add(tx, actor, "consent.replied", audit.person(person.id), detail)
 
