@@ -7,6 +7,7 @@ devices a person), `postal` (paper, gathered into batches) and `app` (idempotent
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -30,8 +31,10 @@ from gateway.services import (
     follow,
     people,
     preview,
+    printing,
     reap,
     record,
+    sealing,
     track,
     visit,
 )
@@ -342,6 +345,23 @@ class World:
             with self.db.transaction() as tx:
                 taken += reap.take_back(tx, self.house, claim_id, shard)
         return taken
+
+    def print_out(self, public_id: str, folder: str = "folder") -> list[SendKey]:
+        """Close a batch and seal all of it as one part, as a worker does when the press has written it."""
+        with self.db.transaction() as tx:
+            printing.close(tx, public_id)
+        with self.db.transaction() as tx:
+            keys = sealing.take(tx, self.house, public_id, None, 10_000).keys
+        with self.db.transaction() as tx:
+            if keys:
+                drafts = compose.drafts_of(tx, self.house, keys[0].channel, keys).drafts
+                numbers = tuple((draft.key, at, draft.addresses[0][0]) for at, draft in enumerate(drafts, start=1))
+                part = sealing.Written(
+                    number=1, first_sequence=1, last_sequence=len(keys), numbers=numbers, seeds=(), files=()
+                )
+                assert sealing.seal(tx, public_id, part) == set()
+            sealing.finish(tx, public_id, Path(folder), (), sealing.totals(tx, public_id))
+        return list(keys)
 
     def close(self, taken: Claim) -> None:
         with self.db.transaction() as tx:

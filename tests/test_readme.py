@@ -37,7 +37,7 @@ def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path, unused_tcp_p
     for command in _ELSEWHERE:
         script = script.replace(f"{command}\n", "")
     # The job is expanded and gathered within a poll or two of the workers.
-    script = script.replace("risveglio export batches\n", "sleep 4\nrisveglio export batches\n")
+    script = script.replace("risveglio postal list\n", "sleep 4\nrisveglio postal list\n")
     outcome = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", on_port(script, unused_tcp_port)],
         cwd=tmp_path,

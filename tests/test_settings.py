@@ -599,7 +599,9 @@ def test_a_folder_that_cannot_be_written_is_a_settings_error(tmp_path: Path) -> 
 def test_the_repositorys_config_is_the_starter(tmp_path: Path) -> None:
     packs = [f"countries/{path.name}" for path in (ROOT / "config" / "countries").iterdir()]
     assert len(packs) == len(list((ROOT / "gateway" / "starter" / "countries").iterdir()))
-    for name in (*STARTER_FILES, *packs):
+    designs = [f"designs/{path.name}" for path in (ROOT / "config" / "designs").iterdir()]
+    assert len(designs) == len(list((ROOT / "gateway" / "starter" / "designs").iterdir()))
+    for name in (*STARTER_FILES, *packs, *designs):
         assert (ROOT / "config" / name).read_text() == (ROOT / "gateway" / "starter" / name).read_text()
     for name in STARTER_FILES:
         (tmp_path / name).write_text((ROOT / "config" / name).read_text())

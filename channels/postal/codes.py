@@ -7,10 +7,11 @@ Code 128 that a printer mixes from four inks is fuzzy. One point is one module.
 import re
 from itertools import groupby
 from typing import Any, Final
-from urllib.parse import quote
 
 import zxingcpp
 from msgspec import Struct
+
+from gateway.contract import CouponView
 
 MODULE_MM: Final = 0.33
 """A Code 128 module (X). Scanners read 0.33 mm where they fail at 0.25 mm."""
@@ -43,9 +44,10 @@ def coupon_code(text: str) -> Code:
     return Code(bare, "-".join((bare[:4], bare[4:8], bare[8:])))
 
 
-def redeem_url(base: str, code: Code) -> str:
-    """The coupon's page. All upper case for codes that are: the QR code is smaller then."""
-    return f"{base.rstrip('/').upper()}/R/{quote(code.bare, safe='')}"
+def qr_text(coupon: CouponView) -> str:
+    """What the QR code holds: the coupon's page in capitals, which take fewer modules (alphanumeric mode), or, where
+    it has no page, the bare code."""
+    return coupon.url.upper() if coupon.url else coupon_code(coupon.code).bare
 
 
 def qr_code(text: str) -> Drawing:

@@ -1,53 +1,36 @@
-"""Countries: English names for the country line, and who has no postcodes.
+"""The country line: the last of an address, and only where the letter leaves the country.
 
-The Universal Postal Union takes the country's name in capitals, as the last line, in the
-language of the sending country or in one known everywhere.
+The Universal Postal Union takes the country's name in capitals, in the language of the sending country or in one known
+everywhere. The names are those of the Unicode Consortium (CLDR), which babel carries.
 """
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
-_ALL: Final = """
-    AD Andorra, AE United Arab Emirates, AF Afghanistan, AG Antigua and Barbuda, AI Anguilla, AL Albania, AM Armenia,
-    AO Angola, AQ Antarctica, AR Argentina, AS American Samoa, AT Austria, AU Australia, AW Aruba, AX Åland Islands,
-    AZ Azerbaijan, BA Bosnia and Herzegovina, BB Barbados, BD Bangladesh, BE Belgium, BF Burkina Faso, BG Bulgaria,
-    BH Bahrain, BI Burundi, BJ Benin, BL Saint Barthélemy, BM Bermuda, BN Brunei Darussalam, BO Bolivia,
-    BQ Bonaire Sint Eustatius and Saba, BR Brazil, BS Bahamas, BT Bhutan, BV Bouvet Island, BW Botswana, BY Belarus,
-    BZ Belize, CA Canada, CC Cocos (Keeling) Islands, CD Democratic Republic of the Congo, CF Central African Republic,
-    CG Congo, CH Switzerland, CI Côte d'Ivoire, CK Cook Islands, CL Chile, CM Cameroon, CN China, CO Colombia,
-    CR Costa Rica, CU Cuba, CV Cabo Verde, CW Curaçao, CX Christmas Island, CY Cyprus, CZ Czechia, DE Germany,
-    DJ Djibouti, DK Denmark, DM Dominica, DO Dominican Republic, DZ Algeria, EC Ecuador, EE Estonia, EG Egypt,
-    EH Western Sahara, ER Eritrea, ES Spain, ET Ethiopia, FI Finland, FJ Fiji, FK Falkland Islands, FM Micronesia,
-    FO Faroe Islands, FR France, GA Gabon, GB United Kingdom, GD Grenada, GE Georgia, GF French Guiana, GG Guernsey,
-    GH Ghana, GI Gibraltar, GL Greenland, GM Gambia, GN Guinea, GP Guadeloupe, GQ Equatorial Guinea, GR Greece,
-    GS South Georgia and the South Sandwich Islands, GT Guatemala, GU Guam, GW Guinea-Bissau, GY Guyana, HK Hong Kong,
-    HM Heard Island and McDonald Islands, HN Honduras, HR Croatia, HT Haiti, HU Hungary, ID Indonesia, IE Ireland,
-    IL Israel, IM Isle of Man, IN India, IO British Indian Ocean Territory, IQ Iraq, IR Iran, IS Iceland, IT Italy,
-    JE Jersey, JM Jamaica, JO Jordan, JP Japan, KE Kenya, KG Kyrgyzstan, KH Cambodia, KI Kiribati, KM Comoros,
-    KN Saint Kitts and Nevis, KP North Korea, KR South Korea, KW Kuwait, KY Cayman Islands, KZ Kazakhstan, LA Laos,
-    LB Lebanon, LC Saint Lucia, LI Liechtenstein, LK Sri Lanka, LR Liberia, LS Lesotho, LT Lithuania, LU Luxembourg,
-    LV Latvia, LY Libya, MA Morocco, MC Monaco, MD Moldova, ME Montenegro, MF Saint Martin, MG Madagascar,
-    MH Marshall Islands, MK North Macedonia, ML Mali, MM Myanmar, MN Mongolia, MO Macao, MP Northern Mariana Islands,
-    MQ Martinique, MR Mauritania, MS Montserrat, MT Malta, MU Mauritius, MV Maldives, MW Malawi, MX Mexico, MY Malaysia,
-    MZ Mozambique, NA Namibia, NC New Caledonia, NE Niger, NF Norfolk Island, NG Nigeria, NI Nicaragua, NL Netherlands,
-    NO Norway, NP Nepal, NR Nauru, NU Niue, NZ New Zealand, OM Oman, PA Panama, PE Peru, PF French Polynesia,
-    PG Papua New Guinea, PH Philippines, PK Pakistan, PL Poland, PM Saint Pierre and Miquelon, PN Pitcairn,
-    PR Puerto Rico, PS Palestine, PT Portugal, PW Palau, PY Paraguay, QA Qatar, RE Réunion, RO Romania, RS Serbia,
-    RU Russia, RW Rwanda, SA Saudi Arabia, SB Solomon Islands, SC Seychelles, SD Sudan, SE Sweden, SG Singapore,
-    SH Saint Helena, SI Slovenia, SJ Svalbard and Jan Mayen, SK Slovakia, SL Sierra Leone, SM San Marino, SN Senegal,
-    SO Somalia, SR Suriname, SS South Sudan, ST Sao Tome and Principe, SV El Salvador, SX Sint Maarten, SY Syria,
-    SZ Eswatini, TC Turks and Caicos Islands, TD Chad, TF French Southern Territories, TG Togo, TH Thailand,
-    TJ Tajikistan, TK Tokelau, TL Timor-Leste, TM Turkmenistan, TN Tunisia, TO Tonga, TR Türkiye,
-    TT Trinidad and Tobago, TV Tuvalu, TW Taiwan, TZ Tanzania, UA Ukraine, UG Uganda, UM US Minor Outlying Islands,
-    US United States of America, UY Uruguay, UZ Uzbekistan, VA Vatican City, VC Saint Vincent and the Grenadines,
-    VE Venezuela, VG British Virgin Islands, VI US Virgin Islands, VN Vietnam, VU Vanuatu, WF Wallis and Futuna,
-    WS Samoa, YE Yemen, YT Mayotte, ZA South Africa, ZM Zambia, ZW Zimbabwe
-    """
+from channels.postal.text import capitals
 
-NAMES: Final = {code: name for code, _, name in (entry.strip().partition(" ") for entry in _ALL.split(","))}
-"""English short names by ISO 3166-1 alpha-2 code."""
+_AT_HOME: Final[Mapping[str, frozenset[str]]] = {"IT": frozenset({"SM", "VA"})}
+"""Other countries that a country's post serves as its own: no country line, though there is a border."""
 
-POSTCODE_OPTIONAL: Final = frozenset(
-    "AE AG AO AW BF BI BJ BO BS BW BZ CD CF CG CI CK CM CW DJ DM ER FJ GA GD GH GM GQ GY HK IE JM KI KM KN KP "
-    "LC LY ML MO MR MS MW NR NU PA QA RW SB SC SL SR SS ST SX SY TD TF TG TK TL TO TT TV TZ UG VU WS YE ZW".split()
-)
-"""Countries whose addresses may go without a postcode."""
+
+def country_line(country: str, sender_country: str, names: Mapping[str, str]) -> str:
+    """The name in capitals, from `names` if it is there, else in the sender's language. Empty: no line is wanted."""
+    if country == sender_country or country in _AT_HOME.get(sender_country, ()):
+        return ""
+    return capitals(names.get(country) or _name(country, sender_country), sender_country)
+
+
+@lru_cache(maxsize=512)
+def _name(country: str, sender_country: str) -> str:
+    # Not at the top: babel takes 30 ms to import, and most processes print nothing.
+    from babel import Locale, UnknownLocaleError
+    from babel.languages import get_official_languages
+
+    for language in (*get_official_languages(sender_country, de_facto=True), "en"):
+        try:
+            if name := Locale.parse(language).territories.get(country):
+                return str(name)
+        except UnknownLocaleError:
+            continue
+    return country

@@ -28,3 +28,23 @@ def _visible(text: str) -> str:
 def _kept(text: str, cleaned: str) -> str:
     """The text itself where it was clean: a batch holds many thousand cards, and needs no second copy of each text."""
     return text if cleaned == text else cleaned
+
+
+def capitals(text: str, country: str = "") -> str:
+    """Capitals as `country` writes them.
+
+    Greek ones lose their accents and keep the dieresis; where the accent kept two vowels apart, a dieresis does
+    (Νεράιδα, ΝΕΡΑΪΔΑ). The German ß becomes SS, which every sorting machine and every font knows. Turkish keeps the
+    dot of its i.
+    """
+    if country in ("TR", "AZ"):
+        text = text.replace("i", "İ")
+    if text.isascii():
+        return text.upper()
+    apart = _GREEK_APART.sub("\\1\\3\N{COMBINING DIAERESIS}", unicodedata.normalize("NFD", text.upper()))
+    return unicodedata.normalize("NFC", _GREEK_ACCENT.sub(r"\1", apart))
+
+
+_MARKS: Final = "\N{COMBINING ACUTE ACCENT}\N{COMBINING GRAVE ACCENT}\N{COMBINING GREEK PERISPOMENI}"
+_GREEK_APART: Final = re.compile(f"([ΑΕΟΥ])([{_MARKS}])([ΙΥ])(?![\u0300-\u036f])")
+_GREEK_ACCENT: Final = re.compile(f"([Α-Ω]\N{COMBINING DIAERESIS}?)[{_MARKS}]+")

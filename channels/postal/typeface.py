@@ -1,5 +1,6 @@
 """The one typeface of the cards: what it can print, and how wide that comes out."""
 
+import re
 import unicodedata
 from importlib.resources import files
 from io import BytesIO
@@ -9,15 +10,17 @@ from typing import Any, Final, Self
 from fontTools.ttLib import TTFont
 
 from channels.postal.config import PostalConfig
-from channels.postal.geometry import POINTS_PER_MM, Box, CardLayout
+from channels.postal.designs import Design
+from channels.postal.geometry import POINTS_PER_MM
+from channels.postal.profiles import AddressProfile
 from gateway.contract import ChannelMisconfigured
 
 RETURN_LINE_PT: Final = 7.0
-BRAND_PT: Final = 11.0
 _BOLD: Final = 1.15
 """What bold and some letter-spacing add to the width, with room to spare."""
-ADDRESS_PTS: Final = (10.5, 10.0, 9.5, 9.0)
-"""Sizes to try for an address, largest first; machines read 9 pt and more."""
+_ADDRESS_STEP_PT: Final = 0.5
+_HYPHEN: Final = re.compile(r"(?<=[^\W\d_]-)(?=[^\W\d_])")
+"""Between the parts of a double name; a house number such as 12-14 stays whole."""
 ADDRESS_LINES: Final = 6
 _LINE_EM: Final = 1.16
 """From baseline to baseline, as `card.typ` sets them: a cap height of 0.66 em and 0.5 em between."""
@@ -58,27 +61,31 @@ class Typeface:
             self._widths[character] = width
         return width
 
-    def address_lines(self, lines: list[str], box: Box) -> tuple[float, list[str]] | None:
-        """The largest size at which the lines, wrapped between words, fit the box and are six at most, or None."""
-        for size_pt in ADDRESS_PTS:
-            wrapped = [piece for line in lines for piece in self._wrapped(line, box.w, size_pt)]
+    def address_lines(self, lines: list[str], profile: AddressProfile) -> tuple[float, list[str]] | None:
+        """The largest size at which the lines, wrapped between words and in double names, fit the profile's room, or None."""
+        room = profile.address_lines
+        size_pt = profile.max_pt
+        while size_pt >= profile.min_pt:
+            wrapped = [piece for line in lines for piece in self._wrapped(line, room.w_mm, size_pt)]
             height_mm = len(wrapped) * size_pt * _LINE_EM / POINTS_PER_MM
             if (
-                len(wrapped) <= ADDRESS_LINES
-                and height_mm <= box.h
-                and all(self.width_mm(line, size_pt) <= box.w for line in wrapped)
+                len(wrapped) <= profile.lines
+                and height_mm <= room.h_mm
+                and all(self.width_mm(line, size_pt) <= room.w_mm for line in wrapped)
             ):
                 return size_pt, wrapped
+            size_pt -= _ADDRESS_STEP_PT
         return None
 
     def _wrapped(self, line: str, width_mm: float, size_pt: float) -> list[str]:
         wrapped = [""]
         for word in line.split(" "):
-            longer = f"{wrapped[-1]} {word}" if wrapped[-1] else word
-            if wrapped[-1] and self.width_mm(longer, size_pt) > width_mm:
-                wrapped.append(word)
-            else:
-                wrapped[-1] = longer
+            for number, part in enumerate(_HYPHEN.split(word)):
+                longer = f"{wrapped[-1]}{'' if number else ' '}{part}" if wrapped[-1] else part
+                if wrapped[-1] and self.width_mm(longer, size_pt) > width_mm:
+                    wrapped.append(part)
+                else:
+                    wrapped[-1] = longer
         return wrapped
 
     def return_line(self, parts: tuple[str, ...], width_mm: float) -> str:
@@ -89,18 +96,32 @@ class Typeface:
                 return line
         return ""
 
-    def check_sender(self, config: PostalConfig, layout: CardLayout) -> None:
+    def brand_pt(self, config: PostalConfig, design: Design) -> float:
+        """The largest size at which the sender's name fits its place in a design; 0 where the design hides it."""
+        block = next((side.blocks["brand"] for side in design.layout.plain if "brand" in side.blocks), None)
+        if block is None:
+            return 0
+        width_mm = self.width_mm(config.sender_name, 1) * _BOLD
+        return next((size_pt for size_pt in block.sizes_pt if width_mm * size_pt <= block.box.w), block.sizes_pt[-1])
+
+    def check_sender(self, config: PostalConfig, design: Design) -> None:
         """Raise ChannelMisconfigured where the sender's own lines cannot be printed."""
         for line in config.return_parts:
             if missing := self.missing(line):
                 raise ChannelMisconfigured("missing-glyph", f"the sender's lines: {self.family} has no {missing}")
-        if self.width_mm(config.sender_name, BRAND_PT) * _BOLD > layout.brand.w:
-            raise ChannelMisconfigured("sender-too-long", f"sender_name does not fit {layout.brand.w:g} mm; shorten it")
-        if not self.return_line(config.return_parts, layout.return_line.w):
+        for side in design.layout.plain:
+            brand = side.blocks.get("brand")
+            if brand and self.width_mm(config.sender_name, brand.sizes_pt[-1]) * _BOLD > brand.box.w:
+                raise ChannelMisconfigured(
+                    "sender-too-long",
+                    f"sender_name does not fit {brand.box.w:g} mm in the design {design.name}; shorten it",
+                )
+        room_mm = design.profile.address_lines.w_mm
+        if design.profile.return_mm and not self.return_line(config.return_parts, room_mm):
             raise ChannelMisconfigured(
                 "sender-too-long",
-                f"sender_address does not fit {layout.return_line.w:g} mm in {RETURN_LINE_PT:g} pt: "
-                "shorten it, or widen address_profile.w_mm",
+                f"sender_address does not fit {room_mm:g} mm in {RETURN_LINE_PT:g} pt: shorten it, or choose an "
+                "address profile that is wider",
             )
 
 

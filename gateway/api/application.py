@@ -9,9 +9,11 @@ from litestar.types import ControllerRouterHandler
 
 from gateway.api import (
     audit,
+    batch_lists,
     batches,
     bulk,
     channels,
+    codes,
     consents,
     coupons,
     doubts,
@@ -25,12 +27,15 @@ from gateway.api import (
     privacy,
     push_tokens,
     recipients,
+    redemptions,
     registers,
     replies,
+    returns,
     schema,
     senders,
     template_previews,
     templates,
+    tills,
     try_out,
 )
 from gateway.api.auth import guard
@@ -39,7 +44,7 @@ from gateway.api.headers import open_to_other_sites, security_headers
 from gateway.api.in_flight import InFlight
 from gateway.api.metrics import Measured
 from gateway.api.misses import Misses
-from gateway.api.pages import pages, push_scripts, push_subscriptions
+from gateway.api.pages import pages, print_desk, push_scripts, push_subscriptions, till
 from gateway.api.problems import exception_handlers
 from gateway.api.readings import Readings
 from gateway.api.rooms import ONE_MEGABYTE, Rooms
@@ -47,8 +52,10 @@ from gateway.api.turnstile import Turnstile
 
 _NOUNS: Final = (
     audit,
+    batch_lists,
     batches,
     channels,
+    codes,
     consents,
     coupons,
     doubts,
@@ -59,14 +66,19 @@ _NOUNS: Final = (
     metrics,
     offers,
     privacy,
+    print_desk,
     push_scripts,
     push_subscriptions,
     push_tokens,
     recipients,
+    redemptions,
     registers,
     replies,
+    returns,
     schema,
     senders,
+    till,
+    tills,
 )
 
 _LONG: Final = (*jobs.HANDLERS, *templates.HANDLERS, *template_previews.HANDLERS, *try_out.HANDLERS)
@@ -92,7 +104,7 @@ def build(rooms: Rooms, more: Sequence[ControllerRouterHandler] = ()) -> Litesta
         dependencies={
             "rooms": _provided(rooms),
             "working": _provided(InFlight()),
-            "missed": _provided(Misses()),
+            "missed": _provided(Misses(rooms.meters)),
             "counted": _provided(Turnstile()),
             "readings": _provided(Readings()),
         },

@@ -1,5 +1,6 @@
 """Who calls, and what the caller may do. A route that says nothing of it is closed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -23,13 +24,13 @@ def guard(rooms: Rooms) -> Guard:
             raise MethodNotAllowedException(headers={"Allow": _methods(connection)})
         if not isinstance(operation, Operation):
             raise Refusal("forbidden")
-        if operation.scope is not None:
-            connection.scope["auth"] = await _caller(rooms, connection, operation.scope)
+        if operation.scopes:
+            connection.scope["auth"] = await _caller(rooms, connection, operation.scopes)
 
     return let_in
 
 
-async def _caller(rooms: Rooms, connection: ASGIConnection[Any, Any, Any, Any], scope: Scope) -> Caller:
+async def _caller(rooms: Rooms, connection: ASGIConnection[Any, Any, Any, Any], scopes: Sequence[Scope]) -> Caller:
     token = _token(connection)
     caller = await rooms.db.read(keys.authenticate, token) if token else None
     if caller is None:
@@ -38,14 +39,14 @@ async def _caller(rooms: Rooms, connection: ASGIConnection[Any, Any, Any, Any], 
             "send Authorization: Bearer with an API key that is in force",
             headers={"WWW-Authenticate": 'Bearer realm="risveglio"'},
         )
-    demand(caller, scope)
+    demand(caller, *scopes)
     return caller
 
 
-def demand(caller: Caller, scope: Scope) -> None:
-    """Raises Refusal where the caller's key lacks the scope."""
-    if not caller.may(scope):
-        raise Refusal("missing-scope", f"the API key needs the scope {scope}")
+def demand(caller: Caller, *scopes: Scope) -> None:
+    """Raises Refusal where the caller's key has none of the scopes."""
+    if not any(caller.may(scope) for scope in scopes):
+        raise Refusal("missing-scope", f"the API key needs the scope {' or '.join(scopes)}")
 
 
 def _token(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

@@ -12,7 +12,7 @@ from gateway.api.problems import MEDIA_TYPE, Answer, path_of
 from gateway.domain.short_code import is_code
 
 _VERB: Final = re.compile(
-    r"^(/v1/(?:jobs|channels|batches|sends|webhooks|replies|templates|senders/[^/]+)/[^/]+(?:/(?:messages|versions)/[^/]+)?)"
+    r"^(/v1/(?:jobs|channels|batches|sends|webhooks|redemptions|replies|templates|senders/[^/]+)/[^/]+(?:/(?:messages|parts|versions)/[^/]+)?)"
     r":([a-z-]+)$"
     # The ids of recipients are the customer's own, and may hold a colon.
     r"|^(/v1/recipients/[^/]+):(erase|merge)$"

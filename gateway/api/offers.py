@@ -3,16 +3,25 @@
 from typing import Final
 
 from litestar import Response, get, put
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.api.answers import answer
 from gateway.api.operations import needs
 from gateway.api.reading import read_body
 from gateway.api.rooms import Call, Here, InPath
 from gateway.domain.offer import Offer
-from gateway.services.problems import Conflict, NotFound
-from gateway.storage import audit, clock, offers
+from gateway.services.make_offer import make_offer
+from gateway.services.problems import NotFound
+from gateway.storage import offers
 from gateway.storage.database import Transaction
+
+
+class OfferView(Offer, frozen=True, kw_only=True):
+    """An offer, and what its redemptions come to, less what was taken back."""
+
+    used: int
+    spent_minor: int
+    """What they took off, in minor units of the orders' currencies."""
 
 
 class Offers(Struct, frozen=True, kw_only=True):
@@ -34,17 +43,8 @@ class Offers(Struct, frozen=True, kw_only=True):
 )
 async def make(request: Call, key: InPath, rooms: Here) -> Response[bytes]:
     offer = (await read_body(request, Offer, key=key)).value
-    is_new = await rooms.db.write_urgently(_make, offer, request.auth.client)
+    is_new = await rooms.db.write_urgently(make_offer, offer, request.auth.client)
     return answer(offer, 201 if is_new else 200)
-
-
-def _make(tx: Transaction, offer: Offer, actor: str) -> bool:
-    if offers.add(tx, offer, clock.now(tx).business):
-        audit.add(tx, actor, "offer.made", f"offer:{offer.key}")
-        return True
-    if _found(tx, offer.key) != offer:
-        raise Conflict(f"there is another offer {offer.key}, and offers are frozen: take a new key")
-    return False
 
 
 def _found(tx: Transaction, key: str) -> Offer:
@@ -59,9 +59,15 @@ async def all_of_them(rooms: Here) -> Response[bytes]:
     return answer(Offers(offers=tuple(await rooms.db.read(offers.all_of_them))))
 
 
-@get("/v1/offers/{key:str}", opt=needs("coupons:read", "One offer", gives={200: Offer}))
+@get("/v1/offers/{key:str}", opt=needs("coupons:read", "One offer", gives={200: OfferView}))
 async def one(key: InPath, rooms: Here) -> Response[bytes]:
-    return answer(await rooms.db.read(_found, key))
+    return answer(await rooms.db.read(_view, key))
+
+
+def _view(tx: Transaction, key: str) -> OfferView:
+    offer = _found(tx, key)
+    row = offers.counters(tx, key)
+    return OfferView(**structs.asdict(offer), used=row.used, spent_minor=row.spent_minor)
 
 
 HANDLERS: Final = (make, all_of_them, one)

@@ -99,10 +99,10 @@ def _operation(path: str, method: str, operation: Operation, schemas: _Schemas) 
         "tags": [path.strip("/").removeprefix("v1/").partition("/")[0].partition(":")[0]],
         "parameters": [*_path_parameters(path), *_query_parameters(operation, schemas), *_key_parameter(operation)],
         "responses": {**_good_answers(operation, schemas), **_problems(operation)},
-        "security": [{"key": [operation.scope]}] if operation.scope else [],
+        "security": [{"key": [scope]} for scope in operation.scopes],
     }
-    if operation.scope:
-        described["description"] = f"Needs the scope `{operation.scope}`."
+    if operation.scopes:
+        described["description"] = f"Needs the scope {' or '.join(f'`{scope}`' for scope in operation.scopes)}."
     if operation.takes:
         described["requestBody"] = {
             "required": True,
@@ -169,7 +169,7 @@ def _doc(kind: Any) -> str:
 
 def _problems(operation: Operation) -> dict[str, Any]:
     kinds = [*_EVERYWHERE, *operation.refuses]
-    if operation.scope:
+    if operation.scopes:
         kinds += _WITH_KEY
     if operation.takes:
         kinds += _WITH_BODY

@@ -12,14 +12,14 @@ PLACE: Final = "operation"
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One route. `scope` is what the caller's key must have; None where everybody may.
+    """One route. The caller's key must have one of the `scopes`; where there is none, everybody may.
 
     `takes` is the type of the body, `query` that of the query, `gives` the bodies by status;
     `refuses` names kinds of problems beyond those that any route may answer with.
     """
 
     summary: str
-    scope: Scope | None
+    scopes: tuple[Scope, ...]
     takes: Any = None
     takes_media_type: str = "application/json"
     takes_also: tuple[str, ...] = ()
@@ -36,11 +36,12 @@ class Operation(Struct, frozen=True, kw_only=True):
     """Whether the OpenAPI document shows it."""
 
 
-def needs(scope: Scope, summary: str, **rest: Any) -> dict[str, Any]:
-    """The `opt` of a route for callers with `scope`."""
-    return {PLACE: Operation(summary=summary, scope=scope, **rest)}
+def needs(scope: Scope | tuple[Scope, ...], summary: str, **rest: Any) -> dict[str, Any]:
+    """The `opt` of a route for callers with `scope`, or with one of several."""
+    scopes = (scope,) if isinstance(scope, str) else scope
+    return {PLACE: Operation(summary=summary, scopes=scopes, **rest)}
 
 
 def public(summary: str, **rest: Any) -> dict[str, Any]:
     """The `opt` of a route for everybody."""
-    return {PLACE: Operation(summary=summary, scope=None, **rest)}
+    return {PLACE: Operation(summary=summary, scopes=(), **rest)}

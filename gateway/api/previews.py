@@ -13,15 +13,15 @@ from gateway.api.problems import RETRY_AWAY_S, Refusal
 from gateway.api.rooms import Rooms
 from gateway.contract import Address, CouponView, Outbound, PermanentFailure, Weight
 from gateway.domain.audience import Inline
-from gateway.domain.coupon import SPECIMEN
+from gateway.domain.coupon import specimen
 from gateway.domain.job import JobInput
 from gateway.domain.states import State
-from gateway.domain.templates import ChannelContent, CouponNames, JobNames, RecipientNames, RenderContext
+from gateway.domain.templates import ChannelContent, JobNames, RecipientNames, RenderContext
 from gateway.rendering import RenderBatch, Rendered, RenderFailure
-from gateway.services import likeness
+from gateway.services import compose, likeness
 from gateway.services.accept import Examined
 from gateway.services.installation import Installation
-from gateway.services.preview import Count, Forecast, Sample
+from gateway.services.preview import Count, Forecast, Sample, SegmentCount
 from gateway.services.rules import purpose_of, zone_of
 from gateway.storage import recipients
 from gateway.storage.database import Transaction
@@ -71,6 +71,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     at: datetime
     audience: int
     counts: tuple[Count, ...]
+    segments: tuple[SegmentCount, ...]
+    """Who would enter, by segment of the job and offer."""
     not_entering: Mapping[str, int]
     samples: tuple[SampleView, ...]
     estimates: tuple[Estimate, ...]
@@ -94,6 +96,7 @@ async def _preview_of(rooms: Rooms, examined: Examined, forecast: Forecast) -> P
         at=forecast.at,
         audience=forecast.audience,
         counts=forecast.counts,
+        segments=forecast.segments,
         not_entering=forecast.not_entering,
         samples=views,
         estimates=tuple(_estimates(forecast.counts, views)),
@@ -151,7 +154,7 @@ def _message(
     context: RenderContext,
     result: Rendered,
 ) -> Outbound:
-    spec, coupon = forecast.job.spec, context.coupon
+    spec = forecast.job.spec
     return Outbound(
         id=likeness.TOKEN,
         send_id=likeness.TOKEN,
@@ -165,9 +168,7 @@ def _message(
         urgent=purpose_of(installation, spec).urgent,
         unsubscribe_url=context.unsubscribe_url,
         status_url=likeness.url(installation, f"hooks/{sample.channel}"),
-        coupon=None
-        if coupon is None
-        else CouponView(code=coupon.code, offer=spec.offer or "", title=coupon.title, valid_until=coupon.valid_until),
+        coupon=_coupon(installation, forecast, sample),
         brand=spec.brand_on(0, sample.channel),
     )
 
@@ -212,7 +213,7 @@ def _context(rooms: Rooms, request: JobInput, forecast: Forecast, sample: Sample
         locale=person.locale or spec.default_locale_on(0, sample.channel),
         zone=zone_of(installation, person.time_zone).key,
         vars=_variables(request, person.external_id),
-        coupon=_specimen(forecast, sample),
+        coupon=compose.coupon_names(_coupon(rooms.installation, forecast, sample)),
         unsubscribe_url=likeness.url(installation, "u") if purpose.unsubscribe else None,
         preferences_url=likeness.url(installation, "p"),
         links=likeness.links(installation, purpose, sample.channel, len(links)),
@@ -227,8 +228,15 @@ def _variables(request: JobInput, external_id: str) -> Mapping[str, Any]:
             return {}
 
 
-def _specimen(forecast: Forecast, sample: Sample) -> CouponNames | None:
-    offer, step = forecast.job.offer, forecast.job.spec.steps[0]
+def _coupon(installation: Installation, forecast: Forecast, sample: Sample) -> CouponView | None:
+    """A coupon of the person's offer that is nobody's, where the message shows one."""
+    offer, step = forecast.job.offers.get(sample.offer_id or 0), forecast.job.spec.steps[0]
     if offer is None or sample.channel not in step.uses_coupon:
         return None
-    return CouponNames(code=SPECIMEN, title=offer.title, valid_until=offer.ends_for(sample.due_at))
+    return CouponView(
+        code=specimen(offer.codes),
+        offer=offer.key,
+        title=offer.title,
+        valid_until=offer.ends_for(sample.due_at),
+        url=likeness.url(installation, "r"),
+    )

@@ -17,7 +17,7 @@ from gateway.api.turnstile import TooOften
 from gateway.rendering import RenderingUnavailable
 from gateway.services.opt_in import AskedTooOften
 from gateway.services.problems import Conflict, InProgress, Invalid, KeyReused, NotFound
-from gateway.services.redeem import Refused
+from gateway.services.validate import Refused
 from gateway.storage.database import OutOfRoom, Unavailable
 
 log: Any = structlog.get_logger()
@@ -45,7 +45,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "key-reused": (422, "The Idempotency-Key came with another request before."),
     "asked-too-often": (429, "The address was asked to confirm so often that it is left alone for a while."),
     "too-often": (429, "The same was asked for too often; Retry-After says when to ask again."),
-    "too-many-misses": (429, "The API key has asked for too many coupons that do not exist."),
+    "too-many-misses": (429, "Too many coupons were asked for that do not exist; Retry-After says when to ask again."),
     "unexpected": (500, "The gateway has a fault; its log tells more under `id`."),
     # 507 would say it too, but clients and proxies ask again by themselves for 503 alone (RFC 9110, 15.6.4).
     "no-room": (503, "The database has no room left: nothing was kept, and things can only be looked at."),
@@ -163,7 +163,7 @@ def answer_to(error: Exception) -> Answer:
         case Refused():
             return Answer(
                 kind="coupon-refused",
-                detail=_for_the_till(error),
+                detail=error.validity.detail,
                 reasons=[str(each) for each in error.validity.reasons],
             )
         case AskedTooOften():
@@ -222,18 +222,3 @@ def _unexpected(error: Exception) -> Answer:
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
     log.error("api.unexpected", id=id, error=type(error).__name__, where=where)
     return Answer(kind="unexpected", id=id)
-
-
-_FOR_THE_TILL: Final = {
-    "not_found": "There is no such coupon.",
-    "redeemed": "This coupon was used before.",
-    "expired": "This coupon is no longer valid.",
-    "not_yet_valid": "This coupon is not valid yet.",
-    "order_too_small": "The order is too small for this coupon.",
-    "void": "This coupon was withdrawn.",
-}
-
-
-def _for_the_till(error: Refused) -> str:
-    told = [_FOR_THE_TILL[reason] for reason in error.validity.reasons]
-    return error.validity.detail or " ".join(told)

@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.domain.job import Anchor, Condition, Goal, TemplateUse
+from gateway.domain.address import warnings
+from gateway.domain.job import Anchor, Condition, Goal, SegmentOffer, TemplateUse
 from gateway.domain.policy import Throttle
 from gateway.services import receipt
 from gateway.services.installation import Installation
@@ -42,6 +43,7 @@ class JobView(Struct, frozen=True, kw_only=True):
     purpose: str
     state: State
     offer: str | None
+    offers: tuple[SegmentOffer, ...]
     default_locale: str
     priority: int
     obeys_caps: bool
@@ -109,6 +111,8 @@ class AddressView(Struct, frozen=True, kw_only=True):
     value: str
     data: Mapping[str, Any]
     is_primary: bool
+    warnings: tuple[str, ...] = ()
+    """What is odd about a postal address that a letter would reach all the same."""
 
 
 class RecipientView(Struct, frozen=True, kw_only=True):
@@ -177,6 +181,7 @@ def job_view(job: Job) -> JobView:
         purpose=spec.purpose,
         state=job.state,
         offer=spec.offer,
+        offers=spec.offers,
         default_locale=spec.default_locale,
         priority=spec.priority,
         obeys_caps=spec.obeys_caps,
@@ -218,7 +223,13 @@ def recipient_view(row: Record, addresses: list[Record]) -> RecipientView:
         country=row.country,
         attributes=row.attributes,
         addresses=tuple(
-            AddressView(kind=each.kind, value=each.value, data=each.data, is_primary=each.is_primary)
+            AddressView(
+                kind=each.kind,
+                value=each.value,
+                data=each.data,
+                is_primary=each.is_primary,
+                warnings=warnings(each.kind, each.data),
+            )
             for each in addresses
         ),
         created_at=row.created_at,

@@ -33,6 +33,7 @@ async def open_channels(
         log=structlog.get_logger() if log is None else log,
         files=settings.data_dir / "channels",
         hook_url=lambda kind: f"{settings.public_url}/hooks/{kind}",
+        settings=settings.folder,
         allow=settings.egress.networks,
     )
     tables = {kind: table for kind, table in settings.channels.items() if kind not in settings.lacking}

@@ -44,9 +44,12 @@ _SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     },
     "People and paper": {
         "import": Entry("imports", "import_", "Import recipients, consents, activities, suppressions."),
-        "export": Entry("exports", "export", "Export recipients, consents and print runs."),
+        "export": Entry("exports", "export", "Export recipients and consents."),
+        "postal": Entry("postal", "postal", "Print what is gathered for the post, and follow it."),
         "person": Entry("people", "person", "Export, forget or merge a person."),
         "registers": Entry("registers", "registers", "Screen addresses against opposition registers."),
+        "offer": Entry("offers", "offer", "Make offers, and bring in partners' codes."),
+        "till": Entry("tills", "till", "Let tills redeem coupons without a network."),
         "bounces": Entry("bounces", "bounces", "Read bounces and complaints out of mail files."),
     },
     "Keep": {

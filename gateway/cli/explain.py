@@ -61,6 +61,8 @@ def _lines(found: Explained) -> Iterator[str]:
     if found.entered_at is not None:
         ended = f", ended {found.ended_at:%Y-%m-%d %H:%M} ({found.ended})" if found.ended and found.ended_at else ""
         yield f"  entered {found.entered_at:%Y-%m-%d %H:%M} UTC, arm {found.arm}{ended}"
+    if found.segment or found.offer:
+        yield f"  segment {found.segment or 'of all others'}, offer {found.offer or 'none'}"
     if found.audience:
         yield "Audience"
         for condition in found.audience:

@@ -1,28 +1,19 @@
-"""Recipients, consents and print runs, written to files."""
+"""Recipients and consents, written to files."""
 
-import asyncio
-import shutil
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import click
-from rich.table import Table
 
-from gateway.app.composition import open_gateway
-from gateway.cli.options import FORMATS, config_option, database, may_migrate, settings_in
-from gateway.cli.tables import prose, show
-from gateway.contract import Failure
-from gateway.services import bulk, printing, sheet
-from gateway.services.problems import Conflict, NotFound
-from gateway.settings import Settings
-from gateway.workers import batcher
+from gateway.cli.options import FORMATS, config_option, database, settings_in
+from gateway.services import bulk, sheet
 
 _PAGE = 1000
 
 
 @click.group()
 def export() -> None:
-    """Export recipients, consents, and print runs."""
+    """Export recipients and consents."""
 
 
 _format_option = click.option(
@@ -72,52 +63,3 @@ def consents(file: BinaryIO, shape: str, folder: Path) -> None:
     CSV leaves out the evidence.
     """
     _lines("consents", file, shape, folder)
-
-
-@export.command()
-@config_option
-def batches(folder: Path) -> None:
-    """List the print batches."""
-    table = Table("batch", prose("job"), "state", "pieces", "printed", "mailing")
-    with database(settings_in(folder)) as db, db.snapshot() as tx:
-        for each in printing.all_of_them(tx):
-            counts = (str(each.pieces), str(each.printed))
-            table.add_row(each.id, each.job_name, each.state, *counts, f"{each.mailing_at:%Y-%m-%d}")
-    show(table)
-
-
-@export.command()
-@click.argument("batch_id")
-@click.option("--to", "target", type=click.Path(path_type=Path, file_okay=False), help="Copy the files here as well.")
-@config_option
-def batch(batch_id: str, target: Path | None, folder: Path) -> None:
-    """Write the print files of BATCH_ID: PDF in parts, manifest, job ticket, checksums.
-
-    An open batch is closed by it, and every piece decided once more. A batch that is exported
-    already keeps its files as they are.
-    """
-    try:
-        done = asyncio.run(_export(settings_in(folder, asks_channels=True), batch_id))
-    except (NotFound, Conflict, Failure) as error:
-        raise click.ClickException(str(error)) from None
-    if done.folder is None:
-        raise click.ClickException(f"the batch is {done.state} and has no files")
-    place = Path(done.folder)
-    if not place.is_dir():
-        raise click.ClickException(f"the files of the batch are not on this machine any more: {place} is gone")
-    if target is not None:
-        place = Path(shutil.copytree(place, target / done.id, dirs_exist_ok=True))
-    click.echo(f"{done.printed} of {done.pieces} pieces printed, in {place}")
-    for file in done.files:
-        click.echo(f"  {file['name']}")
-
-
-async def _export(settings: Settings, batch_id: str) -> printing.Batch:
-    async with open_gateway(settings, migrate=may_migrate(settings)) as gateway:
-        found = await gateway.db.read(printing.get, batch_id)
-        if found.state not in ("open", "closed"):
-            return found
-        if found.channel not in gateway.registry.ready:
-            raise Conflict(f"the channel {found.channel} is not ready; see: risveglio channel list")
-        await gateway.db.write(printing.close, batch_id)
-        return await batcher.export(gateway.crew, batch_id, settings.data_dir / "prints")

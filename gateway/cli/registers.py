@@ -141,7 +141,8 @@ def upload(name: str, file: Path, screened_on: datetime, shape: str | None, fold
 
     \b
     CSV   listed (true or false), name, and phone, email or a postal address:
-          addressee, street, street2, postcode, city, region, postal_country
+          addressee, company, care_of, street, street2, postcode, city,
+          region, postal_country
     """
     settings = settings_in(folder)
     bar = (TextColumn(name), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())

@@ -29,6 +29,7 @@ def status(folder: Path) -> None:
         **{f"jobs {state}": count for state, count in found.jobs.items()},
         "next steps due": found.entries_due,
         "reports without their send": found.parked_events,
+        "print batches not confirmed as mailed": found.batches_unconfirmed,
         "outgoing events due": found.notices_due,
         **{f"endpoints {state}": count for state, count in found.endpoints.items()},
     }

@@ -1,9 +1,9 @@
 """Templates tried out from the command line: looked at, and sent to a few addresses."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -20,6 +20,7 @@ from gateway.services.template_preview import TemplatePreview
 from gateway.services.try_out import TestSend
 from gateway.settings import Settings
 
+_T = TypeVar("_T")
 _ACTOR: Final = "cli"
 _OPTIONS: Final = (
     click.option("--version", type=click.IntRange(1), help="This version, in place of the latest."),
@@ -45,8 +46,11 @@ def as_if(command: Callable[..., Any]) -> Callable[..., Any]:
 @as_if
 @click.option("--part", help="Print this part alone, such as html.")
 @click.option("--json", "as_json", is_flag=True, help="The answer of POST /v1/templates/{key}/versions/{n}:preview.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw a printed piece into this PNG.")
 @config_option
-def preview(key: str, version: int | None, part: str | None, as_json: bool, folder: Path, **given: Any) -> None:
+def preview(
+    key: str, version: int | None, part: str | None, as_json: bool, picture: Path | None, folder: Path, **given: Any
+) -> None:
     """Show the template KEY as somebody would get it. Sends nothing.
 
     Values that are missing are named; the message itself could not be sent, and the exit code is 1.
@@ -55,7 +59,10 @@ def preview(key: str, version: int | None, part: str | None, as_json: bool, fold
     Example:  risveglio templates preview winback-1 --as c-1042 --offer w15
     """
     wanted = _read(given, SpecimenInput)
-    found = asyncio.run(_looked_at(settings_in(folder), key, version, wanted))
+    settings = settings_in(folder)
+    if picture is not None:
+        picture.write_bytes(asyncio.run(_laid_out(settings, key, version, wanted, template_preview.picture)))
+    found = asyncio.run(_laid_out(settings, key, version, wanted, template_preview.look))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
@@ -76,13 +83,19 @@ def _read(given: dict[str, Any], shape: type[Any], **more: Any) -> Any:
         raise click.ClickException(f"--vars and --profile hold JSON: {error}") from None
 
 
-async def _looked_at(settings: Settings, key: str, version: int | None, wanted: SpecimenInput) -> TemplatePreview:
+async def _laid_out(
+    settings: Settings,
+    key: str,
+    version: int | None,
+    wanted: SpecimenInput,
+    act: Callable[..., Coroutine[Any, Any, _T]],
+) -> _T:
     async with open_gateway(settings, migrate=may_migrate(settings), opens=()) as gateway:
         try:
             number = version or (await gateway.db.read(templates.get, key)).latest
             laid = await gateway.db.read(template_preview.lay_out, gateway.installation, key, number, wanted)
-            channel = gateway.registry.ready[laid.version.channel].channel
-            return await template_preview.look(gateway.pool, channel, gateway.installation, laid)
+            channel = gateway.registry.ready[laid.channel].channel
+            return await act(gateway.pool, channel, gateway.installation, laid)
         except (NotFound, Invalid, RenderingUnavailable) as error:
             raise click.ClickException(_told(error)) from None
 

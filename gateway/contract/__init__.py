@@ -3,12 +3,10 @@
 from gateway.contract.bases import Hear, OneByOne, Quiet, SideBySide, outcome_of
 from gateway.contract.channel import (
     API,
-    BatchChannel,
     Capabilities,
     Channel,
     Context,
     Part,
-    PieceRefused,
 )
 from gateway.contract.events import (
     BadSignature,
@@ -35,17 +33,25 @@ from gateway.contract.failures import (
 )
 from gateway.contract.message import (
     Address,
-    BatchTicket,
     CouponView,
     Doubtful,
     Outbound,
     Outcome,
-    Piece,
-    PrintFile,
     Traced,
     Weight,
 )
 from gateway.contract.pacing import Pace, retry_after_s
+from gateway.contract.printing import (
+    BatchChannel,
+    BatchTicket,
+    BatchTotals,
+    Piece,
+    PiecesRefused,
+    PrintedPart,
+    PrintFile,
+    Refusal,
+    Unbalanced,
+)
 from gateway.contract.secret import Secret
 
 __all__ = [
@@ -56,6 +62,7 @@ __all__ = [
     "BadWebhook",
     "BatchChannel",
     "BatchTicket",
+    "BatchTotals",
     "Capabilities",
     "Channel",
     "ChannelMisconfigured",
@@ -77,16 +84,19 @@ __all__ = [
     "Part",
     "PermanentFailure",
     "Piece",
-    "PieceRefused",
+    "PiecesRefused",
     "PrintFile",
+    "PrintedPart",
     "ProviderEvent",
     "Quiet",
     "RateLimited",
     "RecipientGone",
+    "Refusal",
     "Secret",
     "SideBySide",
     "Traced",
     "TransientFailure",
+    "Unbalanced",
     "Visitor",
     "WebhookAnswer",
     "WebhookRequest",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from msgspec import Struct
 
 from gateway.contract.events import EventType, Heard, WebhookRequest
-from gateway.contract.message import BatchTicket, Doubtful, Outbound, Outcome, Piece, PrintFile, Traced
+from gateway.contract.message import Doubtful, Outbound, Outcome, Traced
 
 if TYPE_CHECKING:
     # Named only: importing it takes longer than all the rest of what a render process needs.
@@ -126,25 +126,3 @@ class Channel(Protocol):
         body is the mail (RFC 5322); it was not verified, and counts by the signed ids in it only.
         """
         ...
-
-
-class BatchChannel(Channel, Protocol):
-    """A channel whose sends are gathered into batches and written to files."""
-
-    def export(self, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
-        """Write the files of a batch into `folder`. Blocking; the gateway runs it in a thread.
-
-        Deterministic: the same ticket and pieces give the same bytes. Raises PieceRefused
-        for the first piece that cannot be printed; nothing of the folder counts then.
-        """
-        ...
-
-
-class PieceRefused(Exception):
-    """A piece that cannot be printed: `sequence` says which, the text says why."""
-
-    def __init__(self, sequence: int, code: str, detail: str) -> None:
-        super().__init__(f"piece {sequence}: {code}: {detail}")
-        self.sequence = sequence
-        self.code = code
-        self.detail = detail

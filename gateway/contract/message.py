@@ -1,9 +1,8 @@
 """What a channel is handed, and what it hands back."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Self
 
 from msgspec import Struct
@@ -16,7 +15,7 @@ class Address(Struct, frozen=True, kw_only=True):
 
     `value` is normalised: an e-mail address, an E.164 number, a push endpoint, or for
     post one line that names the place. `data` holds what the kind needs besides: push keys
-    (`p256dh`, `auth`), postal lines (`street`, `postcode`, `city`, `region`, `country`).
+    (`p256dh`, `auth`), the lines of a postal address (`gateway.contract.postal` names them).
     """
 
     kind: str
@@ -31,6 +30,8 @@ class CouponView(Struct, frozen=True, kw_only=True):
     offer: str
     title: str
     valid_until: datetime | None = None
+    url: str | None = None
+    """The coupon's own page at this gateway, signed: for a QR code. May be read in capitals."""
 
 
 class Outbound(Struct, frozen=True, kw_only=True):
@@ -121,31 +122,3 @@ class Traced(Struct, frozen=True, kw_only=True):
 
     message_id: str
     provider_ids: tuple[str, ...] = ()
-
-
-class Piece(Struct, frozen=True, kw_only=True):
-    """One printed piece of a batch. `sequence` starts at 1 and has no gaps."""
-
-    sequence: int
-    message: Outbound
-
-
-class BatchTicket(Struct, frozen=True, kw_only=True):
-    """What the print shop must know of a batch, and all that makes a rendering reproducible."""
-
-    id: str
-    job_name: str
-    pieces: int
-    mailing_on: date
-    created_at: datetime
-    """The timestamp written into the files: the same ticket and pieces give the same bytes."""
-
-
-class PrintFile(Struct, frozen=True, kw_only=True):
-    """A file that an export wrote. `records` counts the pieces in it, 0 for papers about the batch."""
-
-    path: Path
-    media_type: str
-    records: int
-    sha256: str
-    bytes: int

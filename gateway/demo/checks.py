@@ -14,6 +14,7 @@ from gateway.demo.paper import Mailing
 from gateway.demo.postbag import Message
 from gateway.demo.receivers.twilio_reports import Callback
 from gateway.demo.shop import Forecast
+from gateway.demo.stall import Market
 
 NOT_BEFORE: Final = 9
 NOT_FROM: Final = 21
@@ -50,6 +51,7 @@ class Findings(Struct, frozen=True, kw_only=True):
     """By the plan of the first step, when people entered."""
     mailing: Mailing
     race: Race
+    market: Market
 
 
 def checks(found: Findings) -> list[Check]:
@@ -93,8 +95,8 @@ def _paper(found: Findings) -> Iterator[Check]:
     yield Check(
         promise="cards: pages, manifest, ledger, code by code",
         received=f"{printed.pages} pages, {len(printed.code_ends)} rows",
-        expected=f"{len(numbered)} pieces",
-        holds=printed.code_ends == numbered and printed.pages == len(numbered),
+        expected=f"{len(numbered)} pieces with {printed.sides} sides",
+        holds=printed.code_ends == numbered and printed.pages == len(numbered) * printed.sides,
     )
 
 
@@ -163,6 +165,14 @@ def _coupons(found: Findings) -> Iterator[Check]:
         f"{found.race.sold} sold, {found.race.refused} refused",
         f"1 sold, {found.race.tills - 1} refused",
     )
+    bought, report = found.market.uses, found.market.report
+    yield _equal(
+        "tills without a network, told twice",
+        f"{report.redeemed} redeemed, {report.received - report.redeemed} used elsewhere before",
+        f"{len(bought)} redeemed, 1 used elsewhere before",
+    )
+    used = {use.person.id: use.at for use in bought}
+    yield _none("last calls to people who had bought at the market", _later(found.messages, used))
     yield _equal(
         "redemptions and revenue",
         f"{len(found.uses):,}, {_money(use.order_minor for use in found.uses)}",

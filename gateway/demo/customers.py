@@ -67,16 +67,19 @@ class Customers:
 
     async def redeem(self, messages: Iterable[Message], share: float, trait: str, place: str) -> list[Use]:
         """A share of those who hold a message use its code, once each; every order is worth something else."""
+        uses = await _together([self._use(message, place) for message in self.choose(messages, share, trait)])
+        self.uses += uses
+        return uses
+
+    def choose(self, messages: Iterable[Message], share: float, trait: str) -> list[Message]:
+        """The latest message of a share of those who hold one and have neither bought nor left."""
         done = {use.person.id for use in self.uses} | {farewell.person.id for farewell in self.farewells}
         latest = {message.person.id: message for message in messages if message.code is not None}
-        chosen = [
+        return [
             message
             for id, message in sorted(latest.items())
             if id not in done and chance(message.person.customer, trait, share)
         ]
-        uses = await _together([self._use(message, place) for message in chosen])
-        self.uses += uses
-        return uses
 
     async def _use(self, message: Message, place: str) -> Use:
         person, order_id = message.person, f"order-{message.person.customer}"

@@ -65,7 +65,8 @@ allow_http = true
 sender_name = "Example Records"
 sender_address = ["Via dell’Esempio 1", "00100 Roma RM"]
 sender_country = "IT"
-qr_base_url = "https://coupon.records.example"
+design = "postcard-a6"
+accent_cmyk = [15, 100, 65, 25]
 time_zone = "Europe/Rome"
 """
 

@@ -50,16 +50,16 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
     @property
     def published(self) -> int:
-        return self.report.offer.published if self.report.offer else 0
+        return sum(offer.published for offer in self.report.offers)
 
     @property
     def redeemed(self) -> int:
-        return self.report.offer.redeemed if self.report.offer else 0
+        return sum(offer.redeemed for offer in self.report.offers)
 
     @property
     def order_minor(self) -> int:
         """Cents, of all redemptions."""
-        return sum(each.order_minor for each in self.report.offer.earned) if self.report.offer else 0
+        return sum(each.order_minor for offer in self.report.offers for each in offer.earned)
 
 
 LeftOut = Counter[tuple[str, str | None]]

@@ -1,5 +1,6 @@
 """The report as one page that needs nothing else: to be opened in a browser, kept, or sent on."""
 
+import base64
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -13,8 +14,8 @@ from gateway.demo.postbag import Message
 from gateway.demo.sheets import Sheet
 
 
-def write_page(path: Path, ledger: Ledger, sheets: Iterable[Sheet], messages: Sequence[Message]) -> None:
-    """`messages` are what to take a sample mail in each language from."""
+def write_page(path: Path, ledger: Ledger, sheets: Iterable[Sheet], messages: Sequence[Message], card: bytes) -> None:
+    """`messages` are what to take a sample mail in each language from, `card` is a PNG picture of the printed piece."""
     layout = Template((files(__package__) / "page.html").read_text("utf-8"))
     report = ledger.report
     page = layout.substitute(
@@ -26,6 +27,7 @@ def write_page(path: Path, ledger: Ledger, sheets: Iterable[Sheet], messages: Se
         redeemed=f"{ledger.redeemed:,}",
         revenue=f"${ledger.order_minor / 100:,.2f}",
         tables="\n".join(_table(sheet) for sheet in sheets),
+        card=base64.b64encode(card).decode(),
         mails="\n".join(_mail(message) for message in _one_in_each_language(messages)),
     )
     path.write_text(page, encoding="utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pikepdf
 from msgspec import Struct
 
@@ -19,10 +20,14 @@ _WITHIN_S: Final = 60.0
 
 
 class Printed(Struct, frozen=True, kw_only=True):
-    """What is in the print files: pages of the PDF parts, and the end of each code by sequence number."""
+    """What is in the print files: pages of the PDF parts, and the end of each code by sequence number.
+
+    `sides` are the pages of one piece, as the job ticket says.
+    """
 
     files: tuple[Path, ...]
     pages: int
+    sides: int
     code_ends: dict[int, str]
 
 
@@ -41,7 +46,7 @@ class Mailing(Struct, frozen=True, kw_only=True):
 
 async def export(shop: Shop, batch: Batch) -> Batch:
     """Close the batch and wait for its files, which the gateway writes by itself."""
-    await shop.export(batch.id)
+    await shop.close(batch.id)
     deadline_s = time.monotonic() + _WITHIN_S
     while time.monotonic() < deadline_s:
         found = await shop.batch(batch.id)
@@ -54,10 +59,13 @@ async def export(shop: Shop, batch: Batch) -> Batch:
 def read_again(batch: Batch, prints: Path) -> Printed:
     folder = prints / batch.id
     files = tuple(folder / file.name for file in batch.files)
+    [manifest] = [path for path in files if path.name.endswith("_manifest.csv")]
+    [ticket] = [path for path in files if path.name.endswith("_jobticket.json")]
     return Printed(
         files=files,
-        pages=sum(_pages(path) for path in files if path.suffix == ".pdf"),
-        code_ends={seq: end for path in files if path.suffix == ".csv" for seq, end in _code_ends(path)},
+        pages=sum(_pages(path) for path in files if path.suffix == ".pdf" and "_part" in path.name),
+        sides=msgspec.json.decode(ticket.read_bytes())["format"]["pages_per_record"],
+        code_ends=dict(_code_ends(manifest)),
     )
 
 

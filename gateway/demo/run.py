@@ -27,7 +27,8 @@ from gateway.storage.database import Database
 
 SCOPES: Final = (
     *("jobs:write", "jobs:read", "recipients:write", "recipients:read", "offers:write"),
-    *("coupons:read", "coupons:redeem", "channels:read", "batches:write"),
+    *("coupons:read", "coupons:redeem", "tills:read", "tills:write", "templates:read"),
+    *("channels:read", "batches:read", "batches:write"),
 )
 _ANSWER_WITHIN_S: Final = 60.0
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gateway.demo import paper, story
 from gateway.demo.bulk import write_bulk
-from gateway.demo.campaign import job, offer
+from gateway.demo.campaign import card_draft, job, offer
 from gateway.demo.cdnow.purchases import load
 from gateway.demo.checks import Check, Findings, checks
 from gateway.demo.customers import Customers, Race, Use, mistyped
@@ -27,6 +27,7 @@ from gateway.demo.people import Person
 from gateway.demo.postbag import Message, Postbag
 from gateway.demo.sheets import CHANNELS, check_sheet, dollars, forecast_sheet, report_sheets, wave_sheet
 from gateway.demo.shop import Forecast, Shop, Unexpected
+from gateway.demo.stall import Market, hold_market
 from gateway.storage.database import Database
 
 BEGIN: Final = datetime(1998, 7, 1, 10, tzinfo=UTC)
@@ -69,7 +70,8 @@ async def play(stage: Stage) -> bool:
     await _morning(stage)
     race = await _first_uses(stage)
     await _reminders(stage)
-    await _last_calls(stage)
+    market = await _market(stage)
+    await _last_calls(stage, market)
     await _paper_arrives(stage, mailing)
     await _over(stage, job_id)
     ledger = await _ledger(stage, job_id)
@@ -85,6 +87,7 @@ async def play(stage: Stage) -> bool:
             left_out=never_planned,
             mailing=mailing,
             race=race,
+            market=market,
         )
     )
     await _report(stage, ledger, found)
@@ -161,7 +164,9 @@ async def _print(stage: Stage, job_id: str) -> Mailing:
     await stage.shop.withdraw(objector.person.id, "postal", await stage.days.now())
     handed = await stage.shop.hand_over(batch.id)
     story.line(
-        console, "batch", f"{printed.pages} cards, mailed on {handed.batch.mailing_at.day} July, delivered on the 6th"
+        console,
+        "batch",
+        f"{len(printed.code_ends)} postcards, mailed on {handed.batch.mailing_at.day} July, delivered on the 6th",
     )
     for path in printed.files:
         story.line(console, "", f"{path.name}  {path.stat().st_size / 1024:,.0f} kB")
@@ -224,11 +229,32 @@ async def _reminders(stage: Stage) -> None:
     _tell_uses(stage.console, await stage.customers.redeem(fresh, 0.06, "buys after the reminder", "web"))
 
 
-async def _last_calls(stage: Stage) -> None:
+async def _market(stage: Stage) -> Market:
+    """Codes that are used where there is no network."""
+    story.chapter(stage.console, AFTER_REMINDER, "At the market, two tills without a network")
+    console, customers = stage.console, stage.customers
+    buyers = customers.choose(stage.postbag.of("email"), 0.04, "goes to the market")
+    market = await hold_market(stage.shop, customers, buyers, await stage.days.now())
+    report, told = market.report, {name: count for name, count in market.report.outcomes.items() if name != "redeemed"}
+    story.line(console, "took along", f"a signed list of the codes that are good, {market.listed_bytes / 1024:,.0f} kB")
+    story.line(
+        console, "in the evening", f"{report.received} uses told: {report.redeemed} redeemed for {dollars(market.uses)}"
+    )
+    story.line(console, "conflicts", ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in told.items()))
+    story.line(
+        console, "told again", f"the same file once more: {market.again.replayed} answered as before, none twice"
+    )
+    return market
+
+
+async def _last_calls(stage: Stage, market: Market) -> None:
     await stage.days.until(AFTER_LAST_CALL)
     story.chapter(stage.console, AFTER_LAST_CALL, "The last call, 18 hours before each code ends")
     fresh = stage.postbag.collect()
     story.line(stage.console, "sent", f"{_told(fresh)}; instead of a third SMS in a week a push, or nothing")
+    bought = {use.person.id for use in market.uses}
+    called = sum(message.person.id in bought for message in fresh)
+    story.line(stage.console, "stopped", f"of the {len(bought)} who bought at the market {called} were called")
     _tell_uses(stage.console, await stage.customers.redeem(fresh, 0.03, "buys in the end", "web"))
     await stage.days.until(AFTER_CODES)
     stage.postbag.collect()
@@ -241,6 +267,7 @@ async def _last_calls(stage: Stage) -> None:
 async def _paper_arrives(stage: Stage, mailing: Mailing) -> None:
     await stage.days.until(IN_LETTER_BOXES)
     story.chapter(stage.console, IN_LETTER_BOXES, "The cards are in the letter boxes")
+    await stage.shop.mailed(mailing.batch.id, mailing.batch.mailing_at)
     cards = [
         Message(channel="postal", person=piece.person, at=datetime.now(UTC), id=piece.code, code=piece.code)
         for piece in mailing.mailed
@@ -270,7 +297,8 @@ async def _report(stage: Stage, ledger: Ledger, found: Sequence[Check]) -> None:
     folder = stage.house.folder
     (folder / "report.json").write_bytes(await stage.shop.report_file(ledger.report.id, "json"))
     (folder / "report.csv").write_bytes(await stage.shop.report_file(ledger.report.id, "csv"))
-    write_page(folder / "report.html", ledger, sheets, messages)
+    card = await stage.shop.picture(card_draft())
+    write_page(folder / "report.html", ledger, sheets, messages, card)
 
 
 def _where_to_look(stage: Stage, mailing: Mailing) -> None:

@@ -11,6 +11,8 @@ from msgspec import UNSET, Struct, UnsetType
 from gateway.demo.bulk import BulkFile
 from gateway.domain.job import JobInput
 from gateway.domain.offer import Offer
+from gateway.domain.specimen import DraftInput
+from gateway.domain.till_list import PublicKeys
 from gateway.services.report import JobReport
 
 _T = TypeVar("_T")
@@ -97,6 +99,15 @@ class Refused(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
 
 
+class TillReport(Struct, frozen=True, kw_only=True):
+    """What became of the lines of tills without a network, counted. `replayed` were told before."""
+
+    received: int
+    redeemed: int
+    replayed: int
+    outcomes: dict[str, int]
+
+
 class _Batches(Struct, frozen=True):
     batches: list[Batch]
 
@@ -142,14 +153,18 @@ class Shop:
         found = await self._call("GET", "/v1/batches", _Batches)
         return [batch for batch in found.batches if batch.job == job_id]
 
-    async def export(self, batch_id: str) -> Batch:
-        return await self._call("POST", f"/v1/batches/{batch_id}:export", Batch)
+    async def close(self, batch_id: str) -> Batch:
+        return await self._call("POST", f"/v1/batches/{batch_id}:close", Batch)
 
     async def batch(self, batch_id: str) -> Batch:
         return await self._call("GET", f"/v1/batches/{batch_id}", Batch)
 
     async def hand_over(self, batch_id: str) -> HandedOver:
         return await self._call("POST", f"/v1/batches/{batch_id}:hand-over", HandedOver, body={})
+
+    async def mailed(self, batch_id: str, at: datetime) -> Batch:
+        """The print shop's word that the cards went into the post at `at`."""
+        return await self._call("POST", f"/v1/batches/{batch_id}:mailed", Batch, body={"at": at})
 
     async def withdraw(self, recipient: str, channel: str, at: datetime) -> None:
         """A consent withdrawn, or for post an objection, that reached the shop and not the gateway."""
@@ -172,6 +187,28 @@ class Shop:
             if answer.status == 409:
                 return msgspec.json.decode(await answer.read(), type=Refused)
             return await _expected(answer, Redeemed)
+
+    async def till_keys(self) -> PublicKeys:
+        return await self._call("GET", "/v1/tills/keys", PublicKeys)
+
+    async def till_list(self) -> bytes:
+        """The coupons that are good now, signed, for tills without a network."""
+        async with self._http.get(f"{self._url}/v1/tills/codes", headers=self._authorization) as answer:
+            return await _good(answer)
+
+    async def tell_sales(self, table: bytes) -> TillReport:
+        """What such tills sold, as CSV."""
+        headers = self._authorization | {"Content-Type": "text/csv"}
+        url = f"{self._url}/v1/tills/redemptions:bulk"
+        async with self._http.post(url, data=table, headers=headers) as answer:
+            return await _expected(answer, TillReport)
+
+    async def picture(self, draft: DraftInput) -> bytes:
+        """A printed piece that is still being written, as a PNG."""
+        headers = self._authorization | {"Content-Type": "application/json", "Accept": "image/png"}
+        body = msgspec.json.encode(draft)
+        async with self._http.post(f"{self._url}/v1/templates:preview", data=body, headers=headers) as answer:
+            return await _good(answer)
 
     async def _call(
         self, method: str, path: str, shape: type[_T], *, body: Any | UnsetType = UNSET, key: str | None = None

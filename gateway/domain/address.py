@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from msgspec import Struct
 
+from gateway.contract.postal import FIELDS, address_faults, postcode_of
 from gateway.domain.recipient import AddressInput
 
 
@@ -29,6 +30,11 @@ class PlaceToReach(Struct, frozen=True, kw_only=True):
 def normalise(given: AddressInput) -> PlaceToReach:
     """The address fit for use. Raises BadAddress. Kinds of plugins are taken as one plain line."""
     return _NORMALISERS.get(given.kind, _plain)(given)
+
+
+def warnings(kind: str, data: Mapping[str, str]) -> tuple[str, ...]:
+    """What is odd about an address, one sentence each: no reason to refuse it."""
+    return tuple(f"{fault.field} {fault.text}" for fault in address_faults(data)) if kind == "postal" else ()
 
 
 def _email(given: AddressInput) -> PlaceToReach:
@@ -98,24 +104,31 @@ def _is_plain_url(text: str) -> bool:
     return parts.scheme in ("https", "http") and has_host and parts.username is None
 
 
-_POSTAL_FIELDS: Final = ("name", "street", "street2", "postcode", "city", "region", "country")
+_LONGEST_LINE: Final = 200
+"""No letter has room for more."""
 
 
 def _postal(given: AddressInput) -> PlaceToReach:
-    unknown = sorted(given.data.keys() - set(_POSTAL_FIELDS))
+    unknown = sorted(given.data.keys() - set(FIELDS))
     if unknown:
         raise BadAddress(f"data: a postal address has no {', '.join(unknown)}")
-    lines = {field: _one_line(given.data.get(field, ""), field) for field in _POSTAL_FIELDS}
-    missing = [field for field in ("street", "city", "country") if not lines[field]]
-    if missing:
-        raise BadAddress(f"data: a postal address needs {', '.join(missing)}")
-    if not re.fullmatch(r"[A-Z]{2}", lines["country"]):
-        raise BadAddress("data: country is an ISO code of two capitals, such as IT")
+    lines = {field: _one_line(given.data.get(field, ""), field) for field in FIELDS}
+    if too_long := [field for field, line in lines.items() if len(line) > _LONGEST_LINE]:
+        raise BadAddress(f"data: {', '.join(too_long)}: longer than {_LONGEST_LINE} characters")
     kept = {field: line for field, line in lines.items() if line}
+    _refuse_undeliverable(kept)
+    if "postcode" in kept:
+        kept["postcode"] = postcode_of(kept["country"], kept["postcode"]) or kept["postcode"]
     place = [kept.get(field, "") for field in ("street", "street2", "postcode", "city", "country")]
     match_key = "|".join(re.sub(r"[\W_]+", " ", part.casefold()).strip() for part in place)
     value = ", ".join(part for part in place if part)
     return PlaceToReach(kind="postal", value=value, match_key=match_key, data=kept)
+
+
+def _refuse_undeliverable(lines: dict[str, str]) -> None:
+    grave = [f"{fault.field} {fault.text}" for fault in address_faults(lines) if fault.grave]
+    if grave:
+        raise BadAddress(f"data: {'; '.join(grave)}")
 
 
 def _plain(given: AddressInput) -> PlaceToReach:

@@ -126,5 +126,5 @@ _SEEN: Final[Mapping[Reason, Callable[[Facts, Rules, Route], dict[str, Any]]]] =
         "redeemed": facts.redeemed,
         "clicked": facts.clicked,
     },
-    "expired": lambda facts, rules, route: {"offer_over": facts.offer_over},
+    "expired": lambda facts, rules, route: {"offer_over": facts.offer_over, "offer_used_up": facts.offer_used_up},
 }

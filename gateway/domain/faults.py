@@ -12,6 +12,7 @@ from gateway.domain.shapes import inside, kinds_at, words
 from gateway.domain.words import (
     AddressKind,
     ChannelName,
+    CodePrefix,
     ContentName,
     CountryCode,
     Currency,
@@ -24,6 +25,7 @@ from gateway.domain.words import (
 PATTERNED: Final = (
     AddressKind,
     ChannelName,
+    CodePrefix,
     ContentName,
     CountryCode,
     Currency,

@@ -5,6 +5,6 @@ import secrets
 from typing import Literal
 
 
-def new_id(kind: Literal["job", "bat", "red", "key", "ep", "msg", "erased", "merged", "test"]) -> str:
+def new_id(kind: Literal["job", "bat", "red", "hold", "til", "key", "ep", "msg", "erased", "merged", "test"]) -> str:
     """Such as `job_k3vq...`: lower case, safe in a URL, telling nothing but its kind."""
     return f"{kind}_{base64.b32encode(secrets.token_bytes(12)).decode().rstrip('=').lower()}"

@@ -76,6 +76,17 @@ class Goal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         refuse_endless(within=self.within)
 
 
+class SegmentOffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a job's audience, by its name in reports, and the offer it gets.
+
+    Without an offer of its own the segment gets the job's, and is there to be told apart in reports.
+    """
+
+    segment: Key
+    where: Expression
+    offer: Key | None = None
+
+
 class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `POST /v1/jobs` takes."""
 
@@ -84,6 +95,9 @@ class JobInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience: Audience
     steps: Annotated[tuple[StepInput, ...], Meta(min_length=1, max_length=20)]
     offer: Key | None = None
+    """What everybody gets whom no segment of `offers` gives another."""
+    offers: Annotated[tuple[SegmentOffer, ...], Meta(max_length=20)] = ()
+    """Other offers for parts of the audience: of the segments in this order, the first that a person is in."""
     brand: Key | None = None
     """The sender profile to write as; each channel of the job must know it."""
     default_locale: Locale = "en"
@@ -138,6 +152,7 @@ class JobSpec(Struct, frozen=True, kw_only=True):
     purpose: str
     steps: tuple[Step, ...]
     offer: str | None
+    offers: tuple[SegmentOffer, ...] = ()
     brand: str | None = None
     default_locale: str
     start_at: datetime
@@ -161,6 +176,15 @@ class JobSpec(Struct, frozen=True, kw_only=True):
         """The sender profile to write as: the job's, or else that of the template."""
         use = self.steps[step].templates.get(channel)
         return self.brand or (use.brand if use else None)
+
+    def offer_keys(self) -> frozenset[str]:
+        """Every offer that somebody of the audience may get."""
+        return frozenset(key for key in (self.offer, *(each.offer for each in self.offers)) if key is not None)
+
+    def offer_in(self, segment: str | None) -> str | None:
+        """The key of the offer that people of this segment get; None is the segment of all others."""
+        own = next((each.offer for each in self.offers if each.segment == segment), None)
+        return own or self.offer
 
     def channels(self) -> frozenset[str]:
         return frozenset(channel for step in self.steps for channel in step.channels)

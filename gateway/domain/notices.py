@@ -37,6 +37,8 @@ TYPES: Final = {
     "coupon.published": "A coupon was given to somebody.",
     "coupon.redeemed": "A coupon was used.",
     "coupon.reversed": "The use of a coupon was taken back.",
+    "pool.low": "Few codes of a partner are left.",
+    "pool.empty": "No code of a partner is left: messages that need one wait for more.",
     "channel.paused": "A channel sends nothing more: somebody, or a fault, has paused it.",
     "channel.resumed": "A channel sends again.",
     "channel.held": "A channel sends nothing more since a restore, until somebody resumes it.",
@@ -101,7 +103,8 @@ class ConsentNews(News, frozen=True, kw_only=True, tag="consent"):
 
 
 class CouponNews(News, frozen=True, kw_only=True, tag="coupon"):
-    """`offer` is its key, `redemption` its public id. The code is not told: whoever reads it could use it."""
+    """`offer` is its key, `redemption` the public id of the use, also of one that was taken back. The code is not
+    told: whoever reads it could use it."""
 
     job_id: int
     recipient_id: int
@@ -109,6 +112,13 @@ class CouponNews(News, frozen=True, kw_only=True, tag="coupon"):
     redemption: str | None = None
     order_minor: int | None = None
     currency: str | None = None
+
+
+class PoolNews(News, frozen=True, kw_only=True, tag="pool"):
+    """`offer` is the key of the one whose codes they are."""
+
+    offer: str
+    free: int
 
 
 class ChannelNews(News, frozen=True, kw_only=True, tag="channel"):
@@ -130,7 +140,16 @@ class PingNews(News, frozen=True, kw_only=True, tag="ping"):
 
 
 AnyNews = (
-    JobNews | SendNews | RecipientNews | ReplyNews | ConsentNews | CouponNews | ChannelNews | SenderNews | PingNews
+    JobNews
+    | SendNews
+    | RecipientNews
+    | ReplyNews
+    | ConsentNews
+    | CouponNews
+    | PoolNews
+    | ChannelNews
+    | SenderNews
+    | PingNews
 )
 
 
@@ -203,6 +222,13 @@ class CouponNotice(Struct, frozen=True, kw_only=True):
     redemption: str | None
     order_minor: int | None
     currency: str | None
+
+
+class PoolNotice(Struct, frozen=True, kw_only=True):
+    """`data` of `pool.*`."""
+
+    offer: str
+    free: int
 
 
 class ChannelNotice(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from gateway.domain.caps import Rival, Spend, first_full, first_outranked
 from gateway.domain.consent import Action, permits
+from gateway.domain.cut_off import Mailing
 from gateway.domain.holdout import Held
 from gateway.domain.job import Condition
 from gateway.domain.policy import Basis, CapRule, QuietRule
@@ -65,8 +66,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """By country, where its law asks for another basis."""
     registers_in: Mapping[str, tuple[str, ...]] = {}
     """By country, the opposition registers that must have cleared an address before."""
-    lead: timedelta = timedelta(0)
-    """From the decision to the mailing, for paper: its slot is dated so much later."""
+    mailing: Mailing = Mailing()
+    """From the decision to the mailing, for paper: its slot is dated at the mailing."""
 
     def basis_for(self, country: str | None) -> Basis:
         return self.basis_in.get(country or "", self.basis)
@@ -119,6 +120,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     redeemed: bool = False
     clicked: bool = False
     offer_over: bool = False
+    offer_used_up: bool = False
+    """Nothing is left of it for anybody."""
     expires_at: datetime | None = None
     """What is due at this instant or later is not worth sending."""
     chance: float = 0.0
@@ -238,7 +241,9 @@ def _condition(facts: Facts, rules: Rules, route: Route, at: datetime) -> str | 
 
 
 def _expired(facts: Facts, rules: Rules, route: Route, at: datetime) -> str | None:
-    return "" if facts.offer_over else None
+    if facts.offer_over:
+        return ""
+    return "offer_used_up" if facts.offer_used_up else None
 
 
 Question = Callable[[Facts, Rules, Route, datetime], str | None]
@@ -267,11 +272,11 @@ def when(facts: Facts, rules: Rules, route: Route, at: datetime, waits: list[Wai
     while facts.expires_at is None or due < facts.expires_at:
         if last is not None and waits is not None:
             waits.append(last)
-        full = first_full(caps, facts.spends, route.channel, rules.purpose, due + route.lead, home)
+        full = first_full(caps, facts.spends, route.channel, rules.purpose, route.mailing.planned_for(due), home)
         if full is not None:
             if rules.over_cap == "skip":
                 return Skip(channel=route.channel, reason="cap", rule=full.rule.name)
-            due = full.room_at - route.lead
+            due = route.mailing.gathered_for(full.room_at)
             last = Wait("cap", full.rule.name, due)
             continue
         try:
@@ -292,7 +297,7 @@ def when(facts: Facts, rules: Rules, route: Route, at: datetime, waits: list[Wai
 def _yield(caps: tuple[CapRule, ...], facts: Facts, rules: Rules, route: Route, due: datetime) -> Decision | None:
     """What becomes of a message that a more important one leaves no room; asked again when that one was due."""
     found = first_outranked(
-        caps, facts.spends, facts.rivals, route.channel, rules.purpose, due + route.lead, facts.zones[0]
+        caps, facts.spends, facts.rivals, route.channel, rules.purpose, route.mailing.planned_for(due), facts.zones[0]
     )
     if found is None:
         return None

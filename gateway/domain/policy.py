@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
+from gateway.domain.cut_off import DAYS, Day
+from gateway.domain.post import Post
 from gateway.domain.replies import ReplyWords
 from gateway.domain.words import ChannelName, CountryCode, Key, PurposeName, Share, refuse_endless, time_zones
 
@@ -24,9 +26,6 @@ Tracked = Literal["never", "with_consent", "always"]
 
 TRACKING: Final = "tracking"
 """The purpose whose consent is asked before a person's opens and clicks are noticed."""
-
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 EVERY_CHANNEL = "*"
 
@@ -201,18 +200,10 @@ class Retry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         refuse_endless(first=self.first, longest=self.longest)
 
 
-class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long paper takes."""
-
-    lead: timedelta = timedelta(days=2)
-    """From gathering to the planned mailing."""
-    transit: timedelta = timedelta(days=3)
-    """From mailing to the letter box."""
-
-    def __post_init__(self) -> None:
-        if self.lead < timedelta(0) or self.transit < timedelta(0):
-            raise ValueError("lead, transit: cannot be negative")
-        refuse_endless(lead=self.lead, transit=self.transit)
+def _refuse_doubles(place: str, names: list[str]) -> None:
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(f"{place}: {', '.join(doubled)} is there twice; they are told apart by name, so names differ")
 
 
 class Holdout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -371,9 +362,3 @@ class Policies(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def default_zone(self) -> ZoneInfo:
         return ZoneInfo(self.default_time_zone)
-
-
-def _refuse_doubles(place: str, names: list[str]) -> None:
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise ValueError(f"{place}: {', '.join(doubled)} is there twice; decisions name the rule, so names differ")

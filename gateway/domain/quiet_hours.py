@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from gateway.domain.policy import DAYS, QuietRule
+from gateway.domain.cut_off import DAYS
+from gateway.domain.policy import QuietRule
 from gateway.domain.wall_time import instant
 
 _DAY_MIN = 24 * 60

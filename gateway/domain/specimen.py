@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from gateway.domain.job import Content
+from gateway.domain.job import Content, Variants
 from gateway.domain.recipient import AddressInput, Profile
 from gateway.domain.words import ChannelName, ExternalId, Key, Locale, PurposeName, refuse_nul
 
@@ -27,6 +27,15 @@ class SpecimenInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         refuse_nul(variables=self.variables)
+
+
+class DraftInput(SpecimenInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A content that is still being written: as a version of a template would have it, and kept nowhere."""
+
+    channel: ChannelName
+    content: Variants
+    default_locale: Locale = "en"
+    brand: Key | None = None
 
 
 class TestSendInput(SpecimenInput, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import msgspec
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -33,8 +34,11 @@ Purpose = Literal[
     "reply",
     "push",
     "subscription",
+    "coupon",
 ]
 _TAG_BYTES: Final = 12
+_SHORT_TAG_BYTES: Final = 10
+_SHORT_TAG_CHARS: Final = 16
 _NONCE_BYTES: Final = 12
 _SEALED: Final = b"risveglio:sealed:1:"
 
@@ -87,6 +91,24 @@ class KeyRing:
             raise BadToken
         return body[1:]
 
+    def sign_short(self, purpose: Purpose, payload: bytes) -> str:
+        """The key's number and 80 bits over a payload that stands beside them, in capitals and digits: for QR codes,
+        which have a shorter way of writing these."""
+        return f"{self._current}{self._short_tag(self._current, purpose, payload)}"
+
+    def expect_short(self, purpose: Purpose, payload: bytes, signature: str) -> None:
+        """Raises BadToken for what `sign_short` did not make of this payload."""
+        number, tag = signature[:-_SHORT_TAG_CHARS], signature[-_SHORT_TAG_CHARS:]
+        key_id = int(number) if number.isascii() and number.isdigit() and len(number) <= 3 else None
+        if key_id not in self._keys or str(key_id) != number:
+            raise BadToken
+        if not tag.isascii() or not hmac.compare_digest(tag, self._short_tag(key_id, purpose, payload)):
+            raise BadToken
+
+    def _short_tag(self, key_id: int, purpose: Purpose, payload: bytes) -> str:
+        digest = hmac.digest(self._derive(key_id, purpose), bytes([key_id]) + payload, "sha256")
+        return base64.b32encode(digest[:_SHORT_TAG_BYTES]).decode()
+
     def sign_ref(self, purpose: Purpose, ref: MessageRef) -> str:
         return self.sign(purpose, msgspec.msgpack.encode(ref))
 
@@ -126,6 +148,17 @@ class KeyRing:
             return msgspec.msgpack.decode(self.open(purpose, token), type=int)
         except msgspec.DecodeError:
             raise BadToken from None
+
+    def sign_publicly(self, purpose: Literal["till_list"], message: bytes) -> tuple[int, bytes]:
+        """A signature that whoever has the public key can check (Ed25519, RFC 8032), and the id of the key."""
+        return self._current, self._private(self._current, purpose).sign(message)
+
+    def public_keys(self, purpose: Literal["till_list"]) -> dict[int, bytes]:
+        """By id, what checks the signatures of each key of the ring."""
+        return {key_id: self._private(key_id, purpose).public_key().public_bytes_raw() for key_id in self._keys}
+
+    def _private(self, key_id: int, purpose: str) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._derive(key_id, f"ed25519:{purpose}"))
 
     def hash_address(self, kind: str, match_key: str) -> str:
         """The keyed hash under which an address is suppressed, also after its owner is erased."""

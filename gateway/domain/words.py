@@ -47,6 +47,14 @@ CountryCode = Annotated[
         examples=["IT"],
     ),
 ]
+CodePrefix = Annotated[
+    str,
+    Meta(
+        pattern=r"^[2-9A-DF-HJKMNP-TV-Z]{0,8}$(?!\n)",
+        description="what codes begin with: at most 8 capitals and digits, but for 0 1 E I L O U",
+        examples=["SPRNG"],
+    ),
+]
 Currency = Annotated[
     str,
     Meta(

@@ -51,16 +51,23 @@ def provider_named(kind: str, table: Mapping[str, Any]) -> str | None:
     return name
 
 
-def decode(kind: str, table: Mapping[str, Any], config_type: type[msgspec.Struct]) -> msgspec.Struct:
+def decode(
+    kind: str, table: Mapping[str, Any], config_type: type[msgspec.Struct], folder: Path = Path()
+) -> msgspec.Struct:
     """The table as the channel's config, strictly: no key too many, and no number in quotes but one that was put in.
 
-    Strings become Secret and Path where the type says so. Raises ConfigFault, in whose text
-    the secrets of the table are dots.
+    Strings become Secret and Path where the type says so; a relative Path begins in `folder`. Raises ConfigFault, in
+    whose text the secrets of the table are dots.
     """
     seen: list[str] = []
     plain = _own_keys(table, config_type)
+
+    def decoded(type_: type, told: Any) -> Any:
+        made = _decode(type_, told, seen)
+        return folder / made if isinstance(made, Path) else made
+
     try:
-        return msgspec.convert(plain, config_type, strict=True, dec_hook=lambda type_, told: _decode(type_, told, seen))
+        return msgspec.convert(plain, config_type, strict=True, dec_hook=decoded)
     except msgspec.ValidationError as error:
         told = _told(str(error), _own_keys(table), config_type)
         raise ConfigFault(_hidden(f"[channels.{kind}] {told}", seen)) from None

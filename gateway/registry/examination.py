@@ -16,6 +16,8 @@ KIND: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 TIMEOUT_LIMIT_S: Final = 120.0
 """So long at most is nothing known of a window in flight."""
 
+_PRINTING: Final = ("write_part", "write_papers", "write_proof", "picture")
+
 
 def faults(candidate: Any) -> list[str]:
     """All that keeps a class from being a channel of this gateway, one sentence each; none if it is one."""
@@ -61,8 +63,16 @@ def capability_faults(candidate: type) -> Iterator[str]:
         yield f"`capabilities.timeout_s` must be more than 0 and less than {TIMEOUT_LIMIT_S:g}, got {told.timeout_s!r}"
     if not all(isinstance(event, EventType) for event in told.reports):
         yield "`capabilities.reports` must hold members of EventType"
-    if told.batched and not callable(getattr(candidate, "export", None)):
-        yield "a batched channel needs the method `export`"
+    if told.batched:
+        yield from _printing_faults(candidate)
+
+
+def _printing_faults(candidate: type) -> Iterator[str]:
+    if missing := [f"`{name}`" for name in ("part_size", *_PRINTING) if getattr(candidate, name, None) is None]:
+        yield f"a batched channel needs {', '.join(missing)}"
+    for name in _PRINTING:
+        if inspect.iscoroutinefunction(getattr(candidate, name, None)):
+            yield f"`{name}` must be a plain `def`: it blocks, and runs in a thread"
 
 
 def _part_faults(parts: Any) -> Iterator[str]:

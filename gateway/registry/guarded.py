@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
 import inspect
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from gateway.contract import (
     BadSignature,
     BadWebhook,
     BatchTicket,
+    BatchTotals,
     Capabilities,
     ChannelMisconfigured,
     Doubtful,
@@ -23,7 +23,7 @@ from gateway.contract import (
     Outcome,
     PermanentFailure,
     Piece,
-    PieceRefused,
+    PrintedPart,
     PrintFile,
     ProviderEvent,
     Quiet,
@@ -35,6 +35,7 @@ from gateway.contract import (
 )
 from gateway.registry import reports, wording
 from gateway.registry.patience import GRACE_S, within
+from gateway.registry.press import Press
 from gateway.registry.sending import Sending
 
 STUCK_CALLS: Final = 8
@@ -62,6 +63,7 @@ class Guarded:
         self.capabilities: Capabilities = channel.capabilities
         self._channel = channel
         self._log = log
+        self._press = Press(channel, log)
         self._grace_s = grace_s
         self._opening = asyncio.Lock()
         self._is_open = False
@@ -225,24 +227,34 @@ class Guarded:
             self._log.warning("channel.undeclared_event", type=kind.value)
         return heard
 
-    async def export(self, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
-        """Run a batched channel's export in a thread. Raises PieceRefused or ChannelMisconfigured.
+    @property
+    def part_size(self) -> int:
+        """The most pieces of one part of a batch. Raises ChannelMisconfigured."""
+        return self._press.part_size
 
-        A thread cannot be stopped: when this is cancelled, the export goes on writing to `folder`.
+    async def write_part(
+        self, ticket: BatchTicket, number: int, pieces: Sequence[Piece], folder: Path
+    ) -> tuple[PrintFile, ...]:
+        """The files of a part, looked at. Raises PiecesRefused, for these pieces only, or ChannelMisconfigured.
+
+        A thread cannot be stopped: when this is cancelled, the channel goes on writing to `folder`.
         """
-        try:
-            return await asyncio.to_thread(_exported, self._channel, ticket, pieces, folder)
-        except asyncio.CancelledError:
-            raise
-        except PieceRefused as refused:
-            code = wording.line(refused.code, wording.CODE_CHARS) or "no-code"
-            detail = wording.line(refused.detail, wording.DETAIL_CHARS)
-            raise PieceRefused(refused.sequence, code, detail) from None
-        except Failure as failure:
-            raise wording.plain(failure) from None
-        except BaseException as error:
-            self._report("export", error)
-            raise ChannelMisconfigured("adapter-bug", wording.where(error)) from None
+        return await asyncio.to_thread(self._press.write_part, ticket, number, pieces, folder)
+
+    async def write_papers(
+        self, ticket: BatchTicket, totals: BatchTotals, parts: Sequence[PrintedPart], folder: Path
+    ) -> tuple[PrintFile, ...]:
+        """The files that go with all parts. Raises ChannelMisconfigured; its code is `unbalanced` where they do not
+        add up."""
+        return await asyncio.to_thread(self._press.write_papers, ticket, totals, parts, folder)
+
+    async def write_proof(self, ticket: BatchTicket, pieces: Sequence[Piece], target: Path) -> PrintFile:
+        """The proof, written to `target`. Raises PiecesRefused or ChannelMisconfigured."""
+        return await asyncio.to_thread(self._press.write_proof, ticket, pieces, target)
+
+    async def picture(self, message: Outbound) -> bytes:
+        """A PNG picture of one piece. Raises PiecesRefused or ChannelMisconfigured."""
+        return await asyncio.to_thread(self._press.picture, message)
 
     async def _ask(self, name: str, method: Any, limit_s: float) -> Any:
         try:
@@ -298,18 +310,3 @@ class Guarded:
 
     def _report(self, name: str, error: BaseException) -> None:
         self._log.error("channel.adapter_bug", method=name, at=wording.where(error))
-
-
-def _exported(channel: Any, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
-    files = list(channel.export(ticket, pieces, folder))
-    for file in files:
-        if not file.path.resolve().is_relative_to(folder.resolve()):
-            raise ValueError("a file outside the batch's folder")
-        if file.path.stat().st_size != file.bytes or _sha256(file.path) != file.sha256:
-            raise ValueError("a file that is not what the export says of it")
-    return files
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -65,6 +65,8 @@ class Loan(Struct, frozen=True, kw_only=True):
     log: Any
     files: Path
     hook_url: Callable[[str], str]
+    settings: Path = Path()
+    """Where relative paths in the tables begin: the folder of the settings."""
     allow: Sequence[IPv4Network | IPv6Network] = ()
     """Networks that channels may reach although they are not public."""
 
@@ -170,7 +172,7 @@ def _install(provider: Provider, table: Mapping[str, Any], loan: Loan, http: aio
 def _build(provider: Provider, table: Mapping[str, Any], loan: Loan, http: aiohttp.ClientSession) -> Any:
     kind, config_type = provider.kind, provider.channel.config_type  # type: ignore[attr-defined]  # examined
     try:
-        config = configuration.decode(kind, table, config_type)
+        config = configuration.decode(kind, table, config_type, loan.settings)
         return provider.channel(config, _context(kind, loan, http))
     except ConfigFault:
         raise

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -11,7 +11,6 @@ from gateway.domain.audience import MAX_DEPTH, Ids, Inline, Matching, depth
 from gateway.domain.job import JobInput, JobSpec, Step, StepInput
 from gateway.domain.lanes import BULK, URGENT
 from gateway.domain.notices import JobNews
-from gateway.domain.offer import Offer
 from gateway.domain.templates import CheckedContent, check_content
 from gateway.services import resolve
 from gateway.services.announce import announce
@@ -21,6 +20,7 @@ from gateway.services.resolve import Resolved, Wording
 from gateway.storage import audit, clock, contents, jobs, offers
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
+from gateway.storage.offers import Kept
 
 
 class Examined(Struct, frozen=True, kw_only=True):
@@ -37,7 +37,8 @@ def examine(installation: Installation, request: JobInput, resolved: Resolved | 
     `resolved` is what `resolve.in_job` found. Without it the request is of the gateway's own, and names no template.
     """
     resolved = resolved or resolve.own(request)
-    problems = [*_job_problems(installation, request), *_audience_problems(request), *resolved.problems]
+    problems = [*_job_problems(installation, request), *_audience_problems(request), *_segment_problems(request)]
+    problems += resolved.problems
     checked: list[dict[str, CheckedContent]] = []
     for number, (step, wordings) in enumerate(zip(request.steps, resolved.wordings, strict=True)):
         problems += _step_problems(installation, request, number, step, wordings)
@@ -80,6 +81,16 @@ def _audience_problems(request: JobInput) -> Iterator[Problem]:
             yield from _doubled("/audience/recipients", [person.id for person in people])
 
 
+def _segment_problems(request: JobInput) -> Iterator[Problem]:
+    names = [each.segment for each in request.offers]
+    for place, each in enumerate(request.offers):
+        if names.index(each.segment) < place:
+            detail = f"there is another segment {each.segment}; reports name the segment"
+            yield Problem(pointer=f"/offers/{place}/segment", detail=detail)
+        if depth(each.where) > MAX_DEPTH:
+            yield Problem(pointer=f"/offers/{place}/where", detail=f"is nested more than {MAX_DEPTH} levels deep")
+
+
 def _doubled(pointer: str, ids: list[str]) -> Iterator[Problem]:
     seen: set[str] = set()
     for position, id in enumerate(ids):
@@ -105,7 +116,7 @@ def _step_problems(
         yield Problem(pointer=f"{here}/channels", detail="names a channel twice")
     for channel in step.content.keys() - set(step.channels):
         yield Problem(pointer=f"{here}/content/{channel}", detail="the step does not use this channel")
-    if step.anchor == "coupon_end" and (number == 0 or request.offer is None):
+    if step.anchor == "coupon_end" and (number == 0 or not _offer_keys(request)):
         yield Problem(
             pointer=f"{here}/anchor", detail="there is no coupon to count from: name an offer, in a later step"
         )
@@ -161,21 +172,33 @@ def _check_contents(
             told = f"is written for the brand {brand}, which the channel does not have any more"
             problems.append(Problem(pointer=here, detail=told))
         if found.uses_coupon and request.offer is None:
-            problems.append(Problem(pointer=here, detail="shows a coupon, and the job names no offer"))
+            problems.append(Problem(pointer=here, detail=_NO_OFFER[bool(request.offers)]))
     return checked, problems
+
+
+_NO_OFFER: Final = {
+    False: "shows a coupon, and the job names no offer",
+    True: "shows a coupon: name an `offer` too, for everybody who is in none of the segments",
+}
+
+
+def _offer_keys(request: JobInput) -> Mapping[str, str]:
+    """The offers that a request names, and the first place where it does."""
+    named = [("/offer", request.offer)]
+    named += [(f"/offers/{place}/offer", each.offer) for place, each in enumerate(request.offers)]
+    return {key: pointer for pointer, key in reversed(named) if key is not None}
 
 
 def accept(tx: Transaction, installation: Installation, client: str, examined: Examined, public_id: str) -> Job:
     """Freeze the request as a job. Raises Invalid where what it names does not exist or is over."""
     now = clock.now(tx).business
-    offer_id, spec = _freeze(tx, installation, examined, now)
+    spec = _freeze(tx, installation, examined, now)
     jobs.add(
         tx,
         public_id=public_id,
         client=client,
         lane=_lane(installation, examined.request),
         spec=spec,
-        offer_id=offer_id,
         audience=examined.request.audience,
         now=now,
     )
@@ -193,14 +216,15 @@ def _told_of(spec: JobSpec) -> dict[str, Any]:
     """What the audit log keeps of a job: why it writes, and the hash of each content, as `contents` has it."""
     steps = {step.name: dict(step.content) for step in spec.steps}
     used = {(use.template, use.version) for step in spec.steps for use in step.templates.values()}
-    return {"purpose": spec.purpose, "offer": spec.offer, "contents": steps, "templates": sorted(used)}
+    offers_told = {"offer": spec.offer, "offers": {each.segment: each.offer for each in spec.offers}}
+    return {"purpose": spec.purpose, **offers_told, "contents": steps, "templates": sorted(used)}
 
 
 def draft(tx: Transaction, installation: Installation, client: str, examined: Examined) -> Job:
     """The job that this request would become, written nowhere: for previews. Raises Invalid as `accept` does."""
     now = clock.now(tx).business
-    offer_id, spec = _freeze(tx, installation, examined, now)
-    found = offers.get(tx, spec.offer) if spec.offer else None
+    spec = _freeze(tx, installation, examined, now)
+    named = offers.by_keys(tx, spec.offer_keys()).values()
     return Job(
         id=0,
         public_id="preview",
@@ -208,8 +232,8 @@ def draft(tx: Transaction, installation: Installation, client: str, examined: Ex
         state="running",
         lane=_lane(installation, examined.request),
         spec=spec,
-        offer_id=offer_id,
-        offer=found[1] if found else None,
+        offers={each.id: each.offer for each in named},
+        used_up=frozenset(each.id for each in named if each.used_up),
         cursor=0,
         accepted_at=now,
         expanded_at=None,
@@ -217,16 +241,14 @@ def draft(tx: Transaction, installation: Installation, client: str, examined: Ex
     )
 
 
-def _freeze(
-    tx: Transaction, installation: Installation, examined: Examined, now: datetime
-) -> tuple[int | None, JobSpec]:
+def _freeze(tx: Transaction, installation: Installation, examined: Examined, now: datetime) -> JobSpec:
     request = examined.request
-    offer_id, offer = offers.get(tx, request.offer) or (None, None) if request.offer else (None, None)
-    problems = [*_offer_problems(request, offer, now), *_time_problems(request, now)]
+    known = offers.by_keys(tx, _offer_keys(request))
+    problems = [*_offer_problems(request, known, now), *_time_problems(request, now)]
     if problems:
         raise Invalid(problems)
     purpose = installation.policies.purposes[request.purpose]
-    spec = JobSpec(
+    return JobSpec(
         name=request.name,
         where=request.audience.where if isinstance(request.audience, Matching) else None,
         purpose=request.purpose,
@@ -235,6 +257,7 @@ def _freeze(
             for step, wordings, checked in zip(request.steps, examined.wordings, examined.checked, strict=True)
         ),
         offer=request.offer,
+        offers=request.offers,
         brand=request.brand,
         default_locale=request.default_locale,
         start_at=request.start_at or now,
@@ -251,16 +274,16 @@ def _freeze(
         holdout=request.holdout,
         goal=request.goal,
     )
-    return offer_id, spec
 
 
-def _offer_problems(request: JobInput, offer: Offer | None, now: datetime) -> Iterator[Problem]:
-    if request.offer is None:
-        return
-    if offer is None:
-        yield Problem(pointer="/offer", detail=f"there is no offer {request.offer}; make it with PUT /v1/offers first")
-    elif offer.over(now):
-        yield Problem(pointer="/offer", detail=f"the offer {request.offer} is over")
+def _offer_problems(request: JobInput, known: Mapping[str, Kept], now: datetime) -> Iterator[Problem]:
+    for key, pointer in _offer_keys(request).items():
+        if key not in known:
+            yield Problem(pointer=pointer, detail=f"there is no offer {key}; make it with PUT /v1/offers first")
+        elif known[key].offer.over(now):
+            yield Problem(pointer=pointer, detail=f"the offer {key} is over")
+        elif known[key].used_up:
+            yield Problem(pointer=pointer, detail=f"nothing is left of the offer {key}: its limit is reached")
 
 
 def _time_problems(request: JobInput, now: datetime) -> Iterator[Problem]:

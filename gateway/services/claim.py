@@ -9,26 +9,25 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from gateway.domain.coupon import new_code
 from gateway.domain.ids import new_id
 from gateway.domain.journey import RAN_OUT
 from gateway.domain.lanes import LANES
-from gateway.domain.notices import CouponNews
 from gateway.domain.plan import OF_THE_PERSON, Decision, Queue
 from gateway.domain.retry import AGAIN
 from gateway.domain.states import State
 from gateway.domain.words import EntryKey, SendKey
 from gateway.services import short_links, throttle
-from gateway.services.announce import announce, move_sends
+from gateway.services.announce import move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
 from gateway.services.planning import note_yields, reason_of, state_of
+from gateway.services.publishing import publish
 from gateway.services.reasons import parts
 from gateway.services.reconsider import decisions, of_sends
 from gateway.services.reputation import sender_of, waiting
-from gateway.services.rules import lead_of
-from gateway.storage import batches, channels, claims, clock, coupons, entries, locks, sends
-from gateway.storage.coupons import NewCoupon
+from gateway.services.rules import mailing_of
+from gateway.storage import batches, channels, claims, clock, locks, sends
+from gateway.storage.batches import NewBatch
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 from gateway.storage.sends import Move
@@ -84,8 +83,8 @@ def claim(
         return 0
     job_of, entry_of = of_sends(tx, list(rows))
     moves = _decide(tx, installation, channel, rows, job_of, entry_of, now.business)
+    moves = publish(tx, installation, channel, moves, job_of, entry_of, now.business)
     taken = [move.key for move in moves if move.then is State.CLAIMED]
-    _publish(tx, installation, channel, taken, job_of, entry_of, now.business)
     short_links.assign(tx, installation, channel, taken, job_of, now.business)
     if installation.channels[channel].batched:
         _apply(tx, installation, _into_batches(tx, installation, moves, now.business), now.business)
@@ -143,7 +142,7 @@ def _move(installation: Installation, row: Record, decision: Decision, job: Job,
         return Move(key, state_of(decision), reason=reason_of(decision), keep_cap=True)
     if decision.due_at > now:
         return Move(key, State.QUEUED, due_at=decision.due_at, reason=reason_of(decision), keep_cap=True)
-    slot = now + lead_of(installation, key.channel) if job.spec.counts_towards_caps else None
+    slot = mailing_of(installation, key.channel).planned_for(now) if job.spec.counts_towards_caps else None
     return Move(key, State.CLAIMED, cap_at=slot, reason=None if row.cap_at is None else AGAIN)
 
 
@@ -190,50 +189,28 @@ def _may_fall_back(reason: str | None) -> bool:
 
 
 def _into_batches(tx: Transaction, installation: Installation, moves: Sequence[Move], now: datetime) -> list[Move]:
-    """The same moves, with what was taken put into the open batch of its job instead."""
-    by_batch: dict[tuple[int, str], list[SendKey]] = {}
+    """The same moves, with what was taken put into the open batch of its step instead."""
+    by_batch: dict[tuple[int, int, str], list[SendKey]] = {}
     for move in moves:
         if move.then is State.CLAIMED:
-            by_batch.setdefault((move.key.job_id, move.key.channel), []).append(move.key)
-    mailing_at = now + installation.policies.post.lead
+            by_batch.setdefault((move.key.job_id, move.key.step, move.key.channel), []).append(move.key)
+    # Nothing goes into a run whose cut-off is over, however late the clock ticks.
+    batches.close_due(tx, now)
     # In one order everywhere, so that two claims cannot wait for each other's batches.
-    for (job_id, channel), keys in sorted(by_batch.items()):
-        batch_id = batches.open_one(tx, new_id("bat"), channel, job_id, mailing_at, now)
+    for (job_id, step, channel), keys in sorted(by_batch.items()):
+        batch_id = batches.open_one(tx, _batch(installation, job_id, step, channel, now))
         batches.put_in(tx, batch_id, keys)
     return [move._replace(then=State.BATCHED) if move.then is State.CLAIMED else move for move in moves]
 
 
-def _publish(
-    tx: Transaction,
-    installation: Installation,
-    channel: str,
-    taken: Sequence[SendKey],
-    job_of: Mapping[int, Job],
-    entry_of: Mapping[EntryKey, Record],
-    now: datetime,
-) -> None:
-    """Give a code to each entry whose message shows one and that has none yet."""
-    showing = [key.entry for key in taken if channel in job_of[key.job_id].spec.steps[key.step].uses_coupon]
-    starts = now + _on_the_way(installation, channel)
-    missing = [key for key in showing if entry_of[key].code is None]
-    news = [_published(key, job_of[key.job_id], now) for key in missing]
-    # Two equal codes are next to impossible; whoever loses that draw draws again.
-    while coupons.add(tx, [_coupon(key, job_of[key.job_id], now, starts) for key in missing]) < len(missing):
-        missing = [key for key, row in entries.get(tx, missing).items() if row.code is None]
-    announce(tx, news)
-
-
-def _on_the_way(installation: Installation, channel: str) -> timedelta:
-    post = installation.policies.post
-    return post.lead + post.transit if installation.channels[channel].batched else timedelta(0)
-
-
-def _coupon(key: EntryKey, job: Job, now: datetime, starts: datetime) -> NewCoupon:
-    if job.offer is None or job.offer_id is None:
-        raise AssertionError("a job that shows coupons has an offer; acceptance saw to it")
-    return NewCoupon(key, job.offer_id, new_code(), now, job.offer.ends_for(starts), now)
-
-
-def _published(key: EntryKey, job: Job, now: datetime) -> CouponNews:
-    offer = job.spec.offer or ""
-    return CouponNews(type="coupon.published", at=now, job_id=key.job_id, recipient_id=key.recipient_id, offer=offer)
+def _batch(installation: Installation, job_id: int, step: int, channel: str, now: datetime) -> NewBatch:
+    mailing = mailing_of(installation, channel)
+    return NewBatch(
+        public_id=new_id("bat"),
+        channel=channel,
+        job_id=job_id,
+        step=step,
+        cut_off_at=mailing.cut_off.after(now, mailing.zone),
+        mailing_at=mailing.planned_for(now),
+        opened_at=now,
+    )

@@ -6,7 +6,6 @@ from datetime import datetime
 from msgspec import Struct
 
 from gateway.contract import Address, CouponView, Outbound
-from gateway.domain.coupon import shown
 from gateway.domain.job import Step
 from gateway.domain.policy import TRACKING
 from gateway.domain.templates import (
@@ -19,6 +18,7 @@ from gateway.domain.templates import (
 from gateway.domain.tokens import MessageRef
 from gateway.domain.words import SendKey
 from gateway.services import short_links
+from gateway.services.coupon_links import coupon_url
 from gateway.services.installation import Installation
 from gateway.services.rules import purpose_of, zone_of
 from gateway.storage import consents, contents, entries, jobs, recipients, sends
@@ -123,7 +123,7 @@ def _draft(
 ) -> Draft:
     purpose, step = purpose_of(installation, job.spec), job.spec.steps[key.step]
     unsubscribe_url = _unsubscribe_url(installation, key) if purpose.unsubscribe else None
-    coupon = coupon_view(job, entry)
+    coupon = coupon_view(installation, job, entry)
     context = RenderContext(
         recipient=RecipientNames(
             name=person.name or None,
@@ -136,9 +136,7 @@ def _draft(
         locale=person.locale or job.spec.default_locale_on(key.step, key.channel),
         zone=zone_of(installation, person.time_zone).key,
         vars=entry.variables or {},
-        coupon=None
-        if coupon is None
-        else CouponNames(code=coupon.code, title=coupon.title, valid_until=coupon.valid_until),
+        coupon=coupon_names(coupon),
         unsubscribe_url=unsubscribe_url,
         preferences_url=preferences_url(installation, key),
         links=_links(installation, key, step, short_urls) if purpose.tracking.clicks_of(agreed=agreed) else None,
@@ -165,13 +163,25 @@ def _links(installation: Installation, key: SendKey, step: Step, short_urls: Map
     return {number: short_urls.get(number) or click_url(installation, key, number) for number in numbers}
 
 
-def coupon_view(job: Job, entry: Record) -> CouponView | None:
+def coupon_view(installation: Installation, job: Job, entry: Record) -> CouponView | None:
     """The coupon that the entry holds, as messages show it."""
-    if entry.code is None or job.offer is None:
+    offer = job.offers.get(entry.offer_id or 0)
+    if entry.code is None or offer is None:
         return None
     return CouponView(
-        code=shown(entry.code), offer=job.offer.key, title=job.offer.title, valid_until=entry.coupon_until
+        code=entry.code_shown,
+        offer=offer.key,
+        title=offer.title,
+        valid_until=entry.coupon_until,
+        url=coupon_url(installation, entry.code, offer.key),
     )
+
+
+def coupon_names(coupon: CouponView | None) -> CouponNames | None:
+    """What templates may show of a coupon."""
+    if coupon is None:
+        return None
+    return CouponNames(code=coupon.code, title=coupon.title, valid_until=coupon.valid_until, url=coupon.url)
 
 
 def outbounds(

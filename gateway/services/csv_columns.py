@@ -7,7 +7,11 @@
 | activities | `recipient`, `kind`, `at`, `id`, `amount_minor`, `currency`, `data.<key>`, `data.<key>:number` |
 | suppressions | an address's, `reason`, `at`, `recipient` |
 | screenings | an address's, `listed` (true or false), `name` |
-| an address's | `email`, `phone`; `addressee`, `street`, `street2`, `postcode`, `city`, `region`, `postal_country` |
+| codes | `code` |
+| returns | `piece`, or `batch` and `sequence`; `reason`, `at`, and the lines of a new postal address |
+| redemptions | `till`, `line`, `code`, `at`, `place`, `recipient`, and what `ORDER` names; `products` as `a|b` |
+| an address's | `email`, `phone`; a letter's |
+| a letter's | `addressee`, `company`, `care_of`, `street`, `street2`, `postcode`, `city`, `region`, `postal_country` |
 
 An empty cell is a field left out. A postal address without `postal_country` is in the row's `country`.
 """
@@ -19,11 +23,13 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 Kind = Literal["recipients", "consents", "activities", "suppressions"]
-Table = Literal[Kind, "screenings"]
-"""Screenings come in through their register."""
+Table = Literal[Kind, "screenings", "redemptions", "codes", "returns"]
+"""Screenings come in through their register, redemptions from tills, codes through their offer, returns by the post."""
 
 POSTAL: Final = {
     "addressee": "name",
+    "company": "company",
+    "care_of": "care_of",
     "street": "street",
     "street2": "street2",
     "postcode": "postcode",
@@ -31,6 +37,7 @@ POSTAL: Final = {
     "region": "region",
     "postal_country": "country",
 }
+ORDER: Final = ("order_id", "order_minor", "currency", "amount_minor", "margin_minor", "products")
 _ADDRESS: Final = ("email", "phone", *POSTAL)
 PLAIN: Final[Mapping[Table, tuple[str, ...]]] = {
     "recipients": ("id", "name", "locale", "time_zone", "country"),
@@ -38,6 +45,9 @@ PLAIN: Final[Mapping[Table, tuple[str, ...]]] = {
     "activities": ("recipient", "kind", "at", "id", "amount_minor", "currency"),
     "suppressions": ("reason", "at", "recipient"),
     "screenings": ("listed", "name"),
+    "redemptions": ("till", "line", "code", "at", "place", "recipient", *ORDER),
+    "codes": ("code",),
+    "returns": ("piece", "batch", "sequence", "reason", "at"),
 }
 _NEEDED: Final[Mapping[Table, tuple[str, ...]]] = {
     "recipients": ("id",),
@@ -45,13 +55,16 @@ _NEEDED: Final[Mapping[Table, tuple[str, ...]]] = {
     "activities": ("recipient", "kind", "at", "id"),
     "suppressions": ("reason", "at"),
     "screenings": ("listed",),
+    "redemptions": ("till", "line", "code", "at"),
+    "codes": ("code",),
+    "returns": ("reason",),
 }
 _KEYED: Final[Mapping[Table, tuple[str, str]]] = {
     "recipients": ("attr", "attributes"),
     "consents": ("evidence", "evidence"),
     "activities": ("data", "data"),
 }
-_ADDRESSED: Final = frozenset[Table]({"recipients", "suppressions", "screenings"})
+_ADDRESSED: Final = frozenset[Table]({"recipients", "suppressions", "screenings", "returns"})
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WHOLE: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 
@@ -118,12 +131,14 @@ def row_of(columns: Columns, cells: Sequence[str]) -> tuple[dict[str, Any], dict
     return row, origins
 
 
-def _plain(name: str, cell: str) -> str | int | bool:
+def _plain(name: str, cell: str) -> str | int | bool | list[str]:
     match name:
-        case "amount_minor" if _WHOLE.fullmatch(cell):
+        case "amount_minor" | "order_minor" | "margin_minor" | "sequence" if _WHOLE.fullmatch(cell):
             return int(cell)
         case "listed" if cell.lower() in ("true", "false"):
             return cell.lower() == "true"
+        case "products":
+            return cell.split("|")
         case _:
             return cell
 
@@ -157,6 +172,8 @@ def _put_addresses(kind: Table, given: Mapping[str, str], row: dict[str, Any], o
         origins |= {f"{here}/{field}": name for name, field in POSTAL.items()}
     if kind == "recipients" and addresses:
         row["addresses"] = addresses
+    elif kind == "returns" and not addresses:
+        return
     elif kind != "recipients":
         if len(addresses) != 1:
             raise BadCell("email", "a row is about one address: an email, a phone or a postal one")

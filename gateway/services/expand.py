@@ -16,6 +16,7 @@ from gateway.services.gather import gather, holdout_of
 from gateway.services.installation import Installation
 from gateway.services.people import BadRecipient, prepare_page
 from gateway.services.planning import Candidate, Planned, note_yields, plan_step
+from gateway.services.segment import Segment, segments_of
 from gateway.storage import audience as audiences
 from gateway.storage import clock, entries, facts, jobs, locks, recipients
 from gateway.storage.database import Transaction
@@ -42,6 +43,8 @@ class Page(NamedTuple):
     is_last: bool
     strangers: Mapping[int, Known]
     """What is known of people who are not written yet, under negative ids; only where none are made."""
+    newcomers: Mapping[int, Prepared]
+    """Those people themselves."""
 
 
 def due_jobs(tx: Transaction) -> list[int]:
@@ -70,8 +73,10 @@ def expand_page(tx: Transaction, installation: Installation, job_id: int, limit:
 def _enter(
     tx: Transaction, installation: Installation, job: Job, variables: dict[int, dict[str, Any] | None], now: datetime
 ) -> None:
-    planned = plan_first(tx, installation, job, list(variables), {}, now)
-    entries.add(tx, [_entry(each, variables[each.place.key.recipient_id], now) for each in planned])
+    segments = segments_of(tx, job, list(variables), begins_at(job))
+    planned = plan_first(tx, installation, job, segments, {}, now)
+    ids = [each.place.key.recipient_id for each in planned]
+    entries.add(tx, [_entry(each, segments[id], variables[id], now) for id, each in zip(ids, planned, strict=True)])
     add_sends(tx, [each.send for each in planned if each.send is not None], now)
     note_yields(tx, [(each.send.key, each.decision) for each in planned if each.send and each.decision], now)
 
@@ -80,20 +85,21 @@ def plan_first(
     tx: Transaction,
     installation: Installation,
     job: Job,
-    ids: Sequence[int],
+    segments: Mapping[int, Segment],
     strangers: Mapping[int, Known],
     now: datetime,
 ) -> list[Planned]:
     """The plan of step 1 for these people; writes nothing."""
-    gathered = gather(tx, installation, [job], ids, now, strangers)
+    gathered = gather(tx, installation, [job], segments, now, strangers)
     candidates = [
         Candidate(
             key=EntryKey(job.id, id, 0),
             entered_at=now,
             due_at=begins_at(job),
+            offer_id=segment.offer_id,
             holdout=holdout_of(installation, job, gathered.known[id].external_id),
         )
-        for id in ids
+        for id, segment in segments.items()
         if id in gathered.known
     ]
     return plan_step(installation, job, 0, candidates, gathered)
@@ -104,7 +110,7 @@ def begins_at(job: Job) -> datetime:
     return max(job.accepted_at, job.spec.start_at)
 
 
-def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) -> NewEntry:
+def _entry(planned: Planned, segment: Segment, variables: dict[str, Any] | None, now: datetime) -> NewEntry:
     follows = planned.follows
     return NewEntry(
         key=planned.place.key,
@@ -114,6 +120,8 @@ def _entry(planned: Planned, variables: dict[str, Any] | None, now: datetime) ->
         route=planned.place.route,
         arm="holdout" if follows == End("holdout") else "test",
         ended=follows.reason if isinstance(follows, End) else None,
+        segment=segment.name,
+        offer_id=segment.offer_id,
         variables=variables,
     )
 
@@ -133,7 +141,7 @@ def page_of(
     match audience:
         case Matching(where=where):
             ids = audiences.page(tx, where, as_of, cursor, limit)
-            return Page(dict.fromkeys(ids), [], ids[-1] if ids else cursor, len(ids) < limit, {})
+            return Page(dict.fromkeys(ids), [], ids[-1] if ids else cursor, len(ids) < limit, {}, {})
         case Ids(ids=external_ids):
             named = [Named(id=external_id) for external_id in external_ids[cursor : cursor + limit]]
             total = len(external_ids)
@@ -173,6 +181,7 @@ def _named(
         cursor=cursor + len(named),
         is_last=is_last,
         strangers=facts.of_strangers(tx, strangers, now) if strangers else {},
+        newcomers=strangers,
     )
 
 

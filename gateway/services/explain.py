@@ -23,6 +23,7 @@ from gateway.services.problems import NotFound
 from gateway.services.reasons import stands, why
 from gateway.services.reconsider import questions
 from gateway.services.rules import Rulebook
+from gateway.services.segment import segments_of
 from gateway.storage import attempts, audience, clock, entries, jobs, recipients, sends
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
@@ -117,6 +118,9 @@ class Explained(Struct, frozen=True, kw_only=True):
     """The whole in one sentence."""
     entered_at: datetime | None = None
     arm: str | None = None
+    segment: str | None = None
+    """The segment of the job that the person is in, or would be in; None for everybody who is in no other."""
+    offer: str | None = None
     ended: str | None = None
     ended_at: datetime | None = None
     next_at: datetime | None = None
@@ -153,10 +157,12 @@ def _outside(tx: Transaction, installation: Installation, job: Job, person: Reco
         told, place = "is not in the audience: its conditions do not hold", "not_in_the_audience"
     elif job.expanded_at is not None:
         told, place = "is not in the audience: not among those it was made of", "not_in_the_audience"
+    segment = segments_of(tx, job, [person.id], begins_at(job))[person.id]
     candidate = Candidate(
         key=EntryKey(job.id, person.id, 0),
         entered_at=now,
         due_at=begins_at(job),
+        offer_id=segment.offer_id,
         holdout=holdout_of(installation, job, person.external_id),
     )
     gathered = gather(tx, installation, [job], [person.id], now)
@@ -166,6 +172,8 @@ def _outside(tx: Transaction, installation: Installation, job: Job, person: Reco
         recipient=person.external_id,
         place=msgspec.convert(place, Place),
         told=told,
+        segment=segment.name,
+        offer=_offer(job, segment.offer_id),
         audience=conditions,
         decision=_decision(job, 0, asked),
     )
@@ -193,6 +201,8 @@ def _inside(tx: Transaction, installation: Installation, job: Job, person: Recor
         told=_sentence(told, entry),
         entered_at=entry.entered_at,
         arm=entry.arm,
+        segment=entry.segment,
+        offer=_offer(job, entry.offer_id),
         ended=entry.ended,
         ended_at=entry.ended_at,
         next_at=entry.next_at,
@@ -200,6 +210,11 @@ def _inside(tx: Transaction, installation: Installation, job: Job, person: Recor
         sends=told,
         decision=_asked_again(tx, installation, job, key, person.external_id, rows),
     )
+
+
+def _offer(job: Job, offer_id: int | None) -> str | None:
+    found = job.offers.get(offer_id or 0)
+    return found.key if found else None
 
 
 def _sentence(told: Sequence[SendTold], entry: Record) -> str:

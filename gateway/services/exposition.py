@@ -36,6 +36,7 @@ class _Found(Collector):
         yield from _work(self._found)
         yield from _channels(self._found)
         yield from _senders(self._found)
+        yield from _pools(self._found)
         yield from _machinery(self._found)
 
 
@@ -50,8 +51,15 @@ def _work(found: Status) -> Iterator[Metric]:
     yield _plain("risveglio_entries_due", "Entries whose next step is to be planned now.", found.entries_due)
     yield _plain("risveglio_parked_events", "Provider reports whose send is not known yet.", found.parked_events)
     yield _plain("risveglio_notices_due", "Outgoing events that wait for their next try.", found.notices_due)
+    late = "Print batches whose mailing day is over, and that nobody has confirmed: their codes are asleep."
+    yield _plain("risveglio_batches_unconfirmed", late, found.batches_unconfirmed)
     endpoints = _by(found.endpoints.items())
     yield _gauge("risveglio_endpoints", "Endpoints of outgoing events.", ("state",), endpoints)
+
+
+def _pools(found: Status) -> Iterator[Metric]:
+    free = [((offer,), float(count)) for offer, count in sorted(found.pools.items())]
+    yield _gauge("risveglio_pool_codes_free", "Codes of a partner that nobody has yet, up to 10,000.", ("offer",), free)
 
 
 def _channels(found: Status) -> Iterator[Metric]:

@@ -63,6 +63,7 @@ def _candidate(row: Record, step: int, clicked: Collection[int], *, is_asked: bo
         route=row.route if is_fallback else 0,
         sent_at=row.sent_at if is_fallback else None,
         coupon_until=row.coupon_until,
+        offer_id=row.offer_id,
         redeemed=row.redeemed,
         clicked=bool(clicked) if is_asked else step in clicked,
     )

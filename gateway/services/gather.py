@@ -9,7 +9,7 @@ from gateway.domain.caps import Rival, longest_reach
 from gateway.domain.holdout import Held, drawn, held_out
 from gateway.domain.plan import Facts
 from gateway.services.installation import Installation
-from gateway.services.rules import caps_of, lead_of, purpose_of, zones_of
+from gateway.services.rules import caps_of, mailing_of, purpose_of, zones_of
 from gateway.storage import facts, jobs
 from gateway.storage.database import Transaction
 from gateway.storage.facts import Known, Wanted
@@ -33,6 +33,7 @@ class Past(Struct, frozen=True, kw_only=True):
     holdout: Held | None = None
     redeemed: bool = False
     clicked: bool = False
+    offer_id: int | None = None
     expires_at: datetime | None = None
 
 
@@ -68,6 +69,7 @@ def facts_of(
 ) -> Facts:
     """One person's facts for a decision as of `at`."""
     known = gathered.known[recipient_id]
+    offer = job.offers.get(past.offer_id or 0)
     return Facts(
         zones=zones_of(installation, known.zones),
         country=known.country,
@@ -84,7 +86,8 @@ def facts_of(
         holdout=past.holdout,
         redeemed=past.redeemed,
         clicked=past.clicked,
-        offer_over=job.offer is not None and job.offer.over(at),
+        offer_over=offer is not None and offer.over(at),
+        offer_used_up=past.offer_id in job.used_up,
         expires_at=past.expires_at,
         # By its name, so that a preview tells what the job will do.
         chance=drawn(f"spread:{job.spec.name}", known.external_id),
@@ -97,7 +100,7 @@ def _rivals(installation: Installation, gathered: Gathered, known: Known, job: J
         other = gathered.more_important[queued.job_id]
         if other.spec.priority > job.spec.priority and other.spec.counts_towards_caps:
             due_at = max(queued.due_at, gathered.at)
-            slot = due_at + lead_of(installation, queued.channel)
+            slot = mailing_of(installation, queued.channel).planned_for(due_at)
             yield Rival(due_at, slot, queued.channel, queued.purpose, other.public_id)
 
 

@@ -35,6 +35,8 @@ Scope = Literal[
     "metrics:read",
     "coupons:read",
     "coupons:redeem",
+    "tills:read",
+    "tills:write",
     "offers:write",
     "templates:write",
     "templates:read",
@@ -43,6 +45,7 @@ Scope = Literal[
     "channels:write",
     "channels:read",
     "batches:write",
+    "batches:read",
     "admin",
 ]
 """What a key may do; `admin` may do everything."""

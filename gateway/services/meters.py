@@ -51,6 +51,11 @@ class Meters:
         self._planned = self._counter("risveglio_planned_entries", "Entries whose next step was planned.")
         self._taken_back = self._counter("risveglio_taken_back_claims", "Claims whose worker was lost.")
         self._sends_back = self._counter("risveglio_taken_back_sends", "Sends that those claims still held.")
+        self._misses = self._counter(
+            "risveglio_coupon_misses",
+            "Coupons asked for that do not exist: unknown ones are guesses or forgeries, mistyped ones mostly neither.",
+            ("kind",),
+        )
         self._failures = self._counter(
             "risveglio_loop_failures", "Rounds of a loop or duty that ended in an error.", ("loop", "error")
         )
@@ -82,6 +87,10 @@ class Meters:
     def took_back(self, sends: int) -> None:
         self._taken_back.inc()
         self._sends_back.inc(sends)
+
+    def missed(self, kind: str) -> None:
+        """`kind` is unknown or mistyped."""
+        self._misses.labels(kind).inc()
 
     def failed(self, loop: str, error: Exception) -> None:
         self._failures.labels(loop, type(error).__name__).inc()

@@ -32,6 +32,7 @@ class Candidate(NamedTuple):
     sent_at: datetime | None = None
     """When a message of this step went out on one of those."""
     coupon_until: datetime | None = None
+    offer_id: int | None = None
     holdout: Held | None = None
     redeemed: bool = False
     clicked: bool = False
@@ -82,6 +83,7 @@ def question_of(rulebook: Rulebook, job: Job, step: int, candidate: Candidate, g
         holdout=candidate.holdout,
         redeemed=candidate.redeemed,
         clicked=candidate.clicked,
+        offer_id=candidate.offer_id,
         expires_at=expiry(job.spec, job.spec.steps[step], due_at, home),
     )
     facts = facts_of(installation, gathered, candidate.key.recipient_id, job, past, at)

@@ -24,6 +24,7 @@ from gateway.storage import (
     locks,
     merges,
     personal,
+    print_files,
     recipients,
     sends,
     suppressions,
@@ -92,7 +93,8 @@ class Erased(Struct, frozen=True, kw_only=True):
     """The person is forgotten. `tombstone` stands in their place, and nothing leads from it to them.
 
     What has left us cannot be called back: messages in `sending`, named by their public ids, are with their
-    provider at this moment; the print files of `letters` hold a letter, and go when the operator deletes them.
+    provider at this moment; the print files of `letters` hold a letter. Those of batches that were mailed are
+    removed at once, the others when they are mailed; what the print shop has, their pull lists tell.
     Answers kept for Idempotency-Keys may quote the person's own id until `answers_kept_until` (machine time), and
     so does the notice `recipient.erased` to services that asked for it, until it is delivered and dropped.
     """
@@ -147,6 +149,7 @@ def erase(tx: Transaction, installation: Installation, external_id: str, tombsto
     erasures.rename(tx, erasures.names_of(tx, person.id), tombstone)
     recipients.bury(tx, person.id, tombstone, now.business)
     erasures.forget(tx, person.id, tombstone)
+    print_files.remove_with(tx, person.id, now.business)
     answer = Erased(
         tombstone=tombstone,
         erased_at=now.business,

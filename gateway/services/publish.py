@@ -19,6 +19,8 @@ from gateway.domain.notices import (
     Notice,
     PingNews,
     PingNotice,
+    PoolNews,
+    PoolNotice,
     RecipientNews,
     RecipientNotice,
     ReplyNews,
@@ -100,6 +102,8 @@ def _public(news: AnyNews, names: _Names) -> Struct:
                 order_minor=news.order_minor,
                 currency=news.currency,
             )
+        case PoolNews():
+            return PoolNotice(offer=news.offer, free=news.free)
         case ChannelNews():
             return ChannelNotice(channel=news.channel, reason=news.reason)
         case SenderNews():

@@ -63,6 +63,7 @@ def questions(
         past = Past(
             redeemed=entry.redeemed,
             clicked=bool(steps) if is_asked else key.step in steps,
+            offer_id=entry.offer_id,
             expires_at=row.expires_at if may_expire else None,
         )
         facts = facts_of(installation, gathered, key.recipient_id, job, past, now)

@@ -1,52 +1,23 @@
-"""Coupons at the till: looked at, and used once."""
+"""A coupon is used: its entry ends, and what was pending does not go out any more."""
 
 from datetime import datetime
-from typing import Annotated
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct, structs
 
-from gateway.domain.coupon import BadCode, parse_code, shown
 from gateway.domain.ids import new_id
 from gateway.domain.notices import CouponNews
-from gateway.domain.offer import Coupon, Offer, Refusal
-from gateway.domain.words import Currency, EntryKey, refuse_nul
+from gateway.domain.offer import Offer
+from gateway.domain.redemption import Use
+from gateway.domain.states import State
+from gateway.domain.words import EntryKey, SendKey
 from gateway.services.announce import announce
 from gateway.services.stop import end_entries
-from gateway.services.whereabouts import held_person
-from gateway.storage import clock, coupons, events, merges
-from gateway.storage.coupons import NewRedemption
+from gateway.services.validate import Refused, Validity, judged, lost, standing, taken
+from gateway.storage import coupons, events, merges, offers, redemptions, sends
 from gateway.storage.database import Transaction
 from gateway.storage.events import NewEvent
+from gateway.storage.redemptions import NewRedemption
 from gateway.storage.types import Record
-
-
-class Use(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a till or a shop says of a use: the order, and where."""
-
-    order_id: Annotated[str, Meta(max_length=128)] | None = None
-    order_minor: Annotated[int, Meta(ge=0, le=10**12)] | None = None
-    currency: Currency | None = None
-    place: Annotated[str, Meta(max_length=128)] | None = None
-
-    def __post_init__(self) -> None:
-        refuse_nul(order_id=self.order_id, place=self.place)
-        if self.order_minor is not None and self.currency is None:
-            raise ValueError("currency: an order value needs one, such as EUR")
-
-
-class Validity(Struct, frozen=True, kw_only=True):
-    """Whether a code can be redeemed at this moment, and every reason why not."""
-
-    valid: bool
-    reasons: tuple[Refusal, ...]
-    code: str | None = None
-    offer: Offer | None = None
-    recipient: str | None = None
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-    detail: str | None = None
-    """For the person at the till."""
 
 
 class Redeemed(Struct, frozen=True, kw_only=True):
@@ -57,113 +28,121 @@ class Redeemed(Struct, frozen=True, kw_only=True):
     at: datetime
     offer: Offer
     recipient: str
+    discount_minor: int | None
+    """What it takes off the order, in minor units; None where the order was not told."""
+    balance: int
+    """What is left: uses, or minor units where an amount is drawn down."""
     cancelled_sends: int
     """Reminders that will not go out any more."""
+    too_late: int
+    """Those that could not be stopped: handed over at this moment, or on paper already."""
 
 
-class Refused(Exception):
-    """The coupon cannot be redeemed; `validity` says why."""
+def redeem(tx: Transaction, typed: str, use: Use, client: str, *, at: datetime | None = None) -> Redeemed:
+    """Use a code: of any number of calls no more succeed than its balance and its offer allow.
 
-    def __init__(self, validity: Validity) -> None:
-        super().__init__(", ".join(validity.reasons))
-        self.validity = validity
-
-
-def validate(tx: Transaction, typed: str, order_minor: int | None) -> Validity:
-    """Look at a code. Changes nothing, promises nothing."""
-    try:
-        code = parse_code(typed)
-    except BadCode as error:
-        return Validity(valid=False, reasons=("not_found",), detail=str(error))
-    row = coupons.find(tx, code)
-    return _validity(row, clock.now(tx).business, order_minor)
-
-
-def redeem(tx: Transaction, typed: str, use: Use, client: str) -> Redeemed:
-    """Use a code: exactly one of any number of calls succeeds. Raises Refused.
-
-    Ends the entry and cancels what it has pending, in this transaction. What is being sent at
-    this moment comes too late to be stopped, and is recorded as it happens.
+    `at` is when it was used at a till without a network: the dates are judged as of then, all else as of now.
+    The first use ends the entry and cancels what it has pending. Raises Refused; the transaction is to be
+    rolled back then.
     """
-    try:
-        code = parse_code(typed)
-    except BadCode as error:
-        raise Refused(Validity(valid=False, reasons=("not_found",), detail=str(error))) from None
-    seen = coupons.find(tx, code)
-    if seen is None:
-        raise Refused(_validity(None, clock.now(tx).business, None))
-    held_person(tx, seen.recipient_id)
-    now = clock.now(tx).business
-    row = coupons.find(tx, code, lock=True)
-    validity = _validity(row, now, use.order_minor)
-    if row is None or not validity.valid or not coupons.redeem(tx, code, now):
+    row, now = taken(tx, typed)
+    at, coupon = min(at or now, now), standing(row, now)
+    validity = judged(tx, coupon, at, use, is_whole=True)
+    if not validity.valid:
         raise Refused(validity)
-    return _record(tx, row, use, client, now)
+    new = _on_record(tx, row, use, client, at, now)
+    announce(tx, [_news(coupon.offer, new)])
+    stopped = _stop(tx, row, now)
+    # Locks are taken in one order everywhere: person, entry, sends, coupon, offer.
+    balance = coupons.draw(tx, row.code, coupon.units(use), at)
+    if balance is None:
+        raise lost(validity, "redeemed")
+    new = structs.replace(
+        new,
+        amount=coupon.units(use),
+        balance_after=balance,
+        discount_minor=validity.discount_minor,
+        too_late=len(stopped.too_late),
+    )
+    redemptions.add(tx, new)
+    _note(tx, new, stopped)
+    if not offers.spend(tx, row.offer_id, new.discount_minor or 0, coupon.offer):
+        raise lost(validity, offers.limit_of(tx, row.offer_id, coupon.offer))
+    return _redeemed(validity, new, coupon.offer, stopped)
 
 
-def _record(tx: Transaction, row: Record, use: Use, client: str, now: datetime) -> Redeemed:
+class _Stopped(Struct, frozen=True, kw_only=True):
+    """What a first use stopped, and what it could not."""
+
+    cancelled: int = 0
+    too_late: tuple[SendKey, ...] = ()
+
+
+def _stop(tx: Transaction, row: Record, now: datetime) -> _Stopped:
+    if row.redeemed_at is not None:
+        return _Stopped()
     entry = EntryKey(row.job_id, row.recipient_id, row.run)
-    new = NewRedemption(
+    both = [entry, *merges.others_in_job(tx, entry)]
+    cancelled = end_entries(tx, both, "redeemed", now)
+    beyond_recall = sends.of_entries(tx, both, (State.SENDING, State.BATCHED))
+    return _Stopped(cancelled=cancelled, too_late=tuple(SendKey(*each[:5]) for each in beyond_recall))
+
+
+def _on_record(tx: Transaction, row: Record, use: Use, client: str, at: datetime, now: datetime) -> NewRedemption:
+    """The use as the till told it, put down to the last message before it."""
+    entry = EntryKey(row.job_id, row.recipient_id, row.run)
+    last = redemptions.before(tx, entry, at)
+    return NewRedemption(
         public_id=new_id("red"),
         code=row.code,
+        offer_id=row.offer_id,
         entry=entry,
-        at=now,
-        client=client,
+        step=last.step,
+        channel=last.channel,
+        segment=last.segment,
+        at=at,
+        recorded_at=now,
         order_id=use.order_id,
         order_minor=use.order_minor,
+        margin_minor=use.margin_minor,
         currency=use.currency,
+        products=use.products,
         place=use.place,
-    )
-    coupons.add_redemption(tx, new)
-    announce(tx, [_news(row, new)])
-    events.add(tx, NewEvent(type="redeemed", recipient_id=row.recipient_id, at=now, data={"code": row.code[-4:]}), now)
-    cancelled = end_entries(tx, [entry, *merges.others_in_job(tx, entry)], "redeemed", now)
-    return Redeemed(
-        id=new.public_id,
-        code=shown(row.code),
-        at=now,
-        offer=_offer(row),
-        recipient=row.external_id,
-        cancelled_sends=cancelled,
+        till=use.till,
+        client=client,
     )
 
 
-def _news(row: Record, new: NewRedemption) -> CouponNews:
+def _news(offer: Offer, new: NewRedemption) -> CouponNews:
     return CouponNews(
         type="coupon.redeemed",
         at=new.at,
-        job_id=row.job_id,
-        recipient_id=row.recipient_id,
-        offer=_offer(row).key,
+        job_id=new.entry.job_id,
+        recipient_id=new.entry.recipient_id,
+        offer=offer.key,
         redemption=new.public_id,
         order_minor=new.order_minor,
         currency=new.currency,
     )
 
 
-def _validity(row: Record | None, now: datetime, order_minor: int | None) -> Validity:
-    if row is None:
-        return Validity(valid=False, reasons=("not_found",), detail="there is no such coupon")
-    offer = _offer(row)
-    coupon = Coupon(
-        code=row.code,
-        offer=offer,
-        valid_from=row.valid_from,
-        valid_until=row.valid_until,
-        redeemed=row.redeemed_at is not None,
-        void=row.void_at is not None,
-    )
-    reasons = coupon.refusals(now, order_minor)
-    return Validity(
-        valid=not reasons,
-        reasons=tuple(reasons),
-        code=shown(row.code),
-        offer=offer,
-        recipient=row.external_id,
-        valid_from=row.valid_from,
-        valid_until=row.valid_until,
-    )
+def _note(tx: Transaction, new: NewRedemption, stopped: _Stopped) -> None:
+    person, now = new.entry.recipient_id, new.recorded_at
+    used = NewEvent(type="redeemed", recipient_id=person, at=new.at, data={"code": new.code[-4:]})
+    events.add(tx, used, now)
+    late = [NewEvent(type="too_late", recipient_id=person, at=now, send=key) for key in stopped.too_late]
+    events.add_all(tx, late, now)
 
 
-def _offer(row: Record) -> Offer:
-    return msgspec.json.decode(bytes(row.offer), type=Offer)
+def _redeemed(validity: Validity, new: NewRedemption, offer: Offer, stopped: _Stopped) -> Redeemed:
+    return Redeemed(
+        id=new.public_id,
+        code=validity.code or "",
+        at=new.at,
+        offer=offer,
+        recipient=validity.recipient or "",
+        discount_minor=new.discount_minor,
+        balance=new.balance_after,
+        cancelled_sends=stopped.cancelled,
+        too_late=new.too_late,
+    )

@@ -9,10 +9,20 @@ from msgspec import Struct
 
 from gateway.domain.states import COUNTS_AS_SENT, REACHED, State
 from gateway.services import lift
+from gateway.services.earnings import (
+    NOTHING,
+    Earned,
+    OfferReport,
+    SegmentReport,
+    Uses,
+    of_offers,
+    of_segments,
+    uses,
+)
 from gateway.services.lift import LiftReport
 from gateway.services.problems import NotFound
 from gateway.services.reasons import parts
-from gateway.storage import entries, jobs, reports, sends
+from gateway.storage import earnings, entries, jobs, reports, sends
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 from gateway.storage.types import Record
@@ -26,14 +36,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     sends: int
 
 
-class Earned(Struct, frozen=True, kw_only=True):
-    """Orders whose value was told at the redemption, and their sum in minor units of the currency."""
-
-    currency: str
-    orders: int
-    order_minor: int
-
-
 class ChannelReport(Struct, frozen=True, kw_only=True):
     """The sends of one step on one channel. `outcomes` add up to `planned`.
 
@@ -43,7 +45,7 @@ class ChannelReport(Struct, frozen=True, kw_only=True):
     turn, and for a more important message. `fallbacks` came after a message on an earlier channel of the step.
     Reactions count sends, not events; `clicked_by_bots` only those that no person clicked. `opened` seems to have
     been a person and may not have been: many mail programs load pictures unseen, others never do. `redeemed` counts
-    redemptions whose last message before them was one of these.
+    redemptions that stand and whose last message before them was one of these, `reversed` those taken back.
     """
 
     channel: str
@@ -67,6 +69,7 @@ class ChannelReport(Struct, frozen=True, kw_only=True):
     unsubscribed: int
     complained: int
     redeemed: int
+    reversed: int
     earned: tuple[Earned, ...]
 
 
@@ -86,21 +89,6 @@ class StepReport(Struct, frozen=True, kw_only=True):
     channels: tuple[ChannelReport, ...]
 
 
-class OfferReport(Struct, frozen=True, kw_only=True):
-    """`redemption_rate` is redeemed of published coupons, None where none was published.
-
-    `unattributed` redemptions came before any message was accepted.
-    """
-
-    key: str
-    title: str
-    published: int
-    redeemed: int
-    redemption_rate: float | None
-    unattributed: int
-    earned: tuple[Earned, ...]
-
-
 class Yielded(Struct, frozen=True, kw_only=True):
     """So many sends gave way under the cap `rule`, to `job` or for it; some may have gone out later."""
 
@@ -115,8 +103,9 @@ class JobReport(Struct, frozen=True, kw_only=True):
 
     `audience` is `entries` and all that `not_entering` counts by reason; `ended` counts every entry by why it
     ended, those not over as `active`; the people of step 1 are the `entries`. `yielded_to` are more important jobs
-    that sends of this one gave way to, `preferred_over` the jobs whose sends gave way to it. Where `lift` is None,
-    `no_lift` says why.
+    that sends of this one gave way to, `preferred_over` the jobs whose sends gave way to it. Redemptions are the same
+    whichever way they are told apart: by `offers`, by `segments` (where the job has any), and by the channels of steps
+    with what is `unattributed`. Where `lift` is None, `no_lift` says why.
     """
 
     id: str
@@ -133,7 +122,8 @@ class JobReport(Struct, frozen=True, kw_only=True):
     ended: dict[str, int]
     in_doubt: int
     steps: tuple[StepReport, ...]
-    offer: OfferReport | None
+    offers: tuple[OfferReport, ...]
+    segments: tuple[SegmentReport, ...]
     yielded_to: tuple[Yielded, ...]
     preferred_over: tuple[Yielded, ...]
     lift: LiftReport | None
@@ -150,8 +140,8 @@ def of_job(tx: Transaction, public_id: str) -> JobReport:
         raise NotFound(f"there is no job {public_id}")
     ended = {reason or ACTIVE: count for reason, count in sorted(entries.counts(tx, job.id).items(), key=str)}
     not_entering = jobs.reject_counts(tx, job.id)
-    attributed = reports.attributed(tx, job.id)
-    steps = _steps(tx, job, attributed)
+    redeemed, coupons = earnings.of_job(tx, job.id), earnings.published(tx, job.id)
+    steps = _steps(tx, job, redeemed)
     brought = lift.of_job(tx, job)
     return JobReport(
         id=job.public_id,
@@ -168,7 +158,8 @@ def of_job(tx: Transaction, public_id: str) -> JobReport:
         ended=ended,
         in_doubt=sum(channel.in_doubt for step in steps for channel in step.channels),
         steps=steps,
-        offer=_offer(tx, job, attributed),
+        offers=of_offers(job, redeemed, coupons),
+        segments=tuple(of_segments(tx, job, redeemed, coupons)),
         yielded_to=_yielded(reports.yielded_to(tx, job.id)),
         preferred_over=_yielded(reports.preferred_over(tx, job.public_id, job.accepted_at)),
         lift=None if isinstance(brought, str) else brought,
@@ -176,9 +167,9 @@ def of_job(tx: Transaction, public_id: str) -> JobReport:
     )
 
 
-def _steps(tx: Transaction, job: Job, attributed: Sequence[Record]) -> tuple[StepReport, ...]:
+def _steps(tx: Transaction, job: Job, redeemed: Sequence[Record]) -> tuple[StepReport, ...]:
     people = {row.step: row for row in reports.people(tx, job.id)}
-    channels = _channels(tx, job, attributed)
+    channels = _channels(tx, job, redeemed)
     return tuple(
         StepReport(
             number=number + 1,
@@ -192,7 +183,7 @@ def _steps(tx: Transaction, job: Job, attributed: Sequence[Record]) -> tuple[Ste
     )
 
 
-def _channels(tx: Transaction, job: Job, attributed: Sequence[Record]) -> list[tuple[int, ChannelReport]]:
+def _channels(tx: Transaction, job: Job, redeemed: Sequence[Record]) -> list[tuple[int, ChannelReport]]:
     """With the step of each, in the order of steps and channels' names."""
     outcomes: dict[tuple[int, str], list[Outcome]] = {}
     for step, channel, state, reason, count in sends.counts(tx, job.id):
@@ -200,11 +191,12 @@ def _channels(tx: Transaction, job: Job, attributed: Sequence[Record]) -> list[t
     reactions = {(row.step, row.channel): row for row in reports.reactions(tx, job.id)}
     routes = [step.channels for step in job.spec.steps]
     fallbacks = {(row.step, row.channel): row for row in reports.fallbacks(tx, job.id, routes)}
-    redeemed: dict[tuple[int, str], list[Record]] = {}
-    for row in attributed:
-        redeemed.setdefault((row.step, row.channel), []).append(row)
+    uses_on: dict[tuple[int, str], list[Record]] = {}
+    for row in redeemed:
+        uses_on.setdefault((row.step, row.channel), []).append(row)
+    brought = {place: uses(rows, job.offers) for place, rows in uses_on.items()}
     return [
-        (place[0], _channel(place[1], found, reactions.get(place), fallbacks.get(place), redeemed.get(place, ())))
+        (place[0], _channel(place[1], found, reactions.get(place), fallbacks.get(place), brought.get(place, NOTHING)))
         for place, found in sorted(outcomes.items(), key=lambda item: item[0])
     ]
 
@@ -214,7 +206,7 @@ def _channel(
     outcomes: Sequence[Outcome],
     reactions: Record | None,
     fallbacks: Record | None,
-    redeemed: Sequence[Record],
+    brought: Uses,
 ) -> ChannelReport:
     states: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
@@ -242,31 +234,11 @@ def _channel(
         clicked_by_bots=int(reactions.clicked_by_bots) if reactions else 0,
         unsubscribed=int(reactions.unsubscribed) if reactions else 0,
         complained=int(reactions.complained) if reactions else 0,
-        redeemed=sum(row.redemptions for row in redeemed),
-        earned=_earned(redeemed),
+        redeemed=brought.redeemed,
+        reversed=brought.reversed,
+        earned=brought.earned,
     )
 
 
 def _yielded(rows: Iterable[Record]) -> tuple[Yielded, ...]:
     return tuple(Yielded(job=row.job, name=row.name, rule=row.rule, sends=row.sends) for row in rows)
-
-
-def _offer(tx: Transaction, job: Job, attributed: Sequence[Record]) -> OfferReport | None:
-    if job.offer is None:
-        return None
-    counts = reports.coupon_counts(tx, job.id)
-    return OfferReport(
-        key=job.offer.key,
-        title=job.offer.title,
-        published=counts.published,
-        redeemed=counts.redeemed,
-        redemption_rate=counts.redeemed / counts.published if counts.published else None,
-        unattributed=sum(row.redemptions for row in attributed if row.step is None),
-        earned=_earned(reports.order_values(tx, job.id)),
-    )
-
-
-def _earned(rows: Iterable[Record]) -> tuple[Earned, ...]:
-    return tuple(
-        Earned(currency=row.currency, orders=row.orders, order_minor=int(row.order_minor)) for row in rows if row.orders
-    )

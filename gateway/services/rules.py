@@ -1,9 +1,10 @@
 """From policy and job to the rules of the one decision."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from gateway.domain.cut_off import Mailing
 from gateway.domain.job import JobSpec, Step
 from gateway.domain.plan import Route, Rules
 from gateway.domain.policy import CapRule, Policies, Purpose
@@ -73,7 +74,7 @@ def _route(installation: Installation, purpose: str, channel: str) -> Route:
         basis=basis,
         basis_in=basis_in,
         registers_in=_registers_in(installation.policies, purpose, channel) if basis != "none" else {},
-        lead=lead_of(installation, channel),
+        mailing=mailing_of(installation, channel),
     )
 
 
@@ -86,10 +87,12 @@ def _registers_in(policies: Policies, purpose: str, channel: str) -> dict[str, t
     }
 
 
-def lead_of(installation: Installation, channel: str) -> timedelta:
-    """From the decision to the mailing, for paper: its slot is dated so much later."""
-    capabilities = installation.channels.get(channel)
-    return installation.policies.post.lead if capabilities and capabilities.batched else timedelta(0)
+def mailing_of(installation: Installation, channel: str) -> Mailing:
+    """From the decision to the mailing, for paper: its slot is dated at the mailing."""
+    capabilities, post = installation.channels.get(channel), installation.policies.post
+    if capabilities is None or not capabilities.batched:
+        return Mailing()
+    return Mailing(lead=post.lead, cut_off=post.cut_off, zone=installation.policies.default_zone)
 
 
 def zones_of(installation: Installation, names: str | None) -> tuple[ZoneInfo, ...]:

@@ -11,12 +11,13 @@ from msgspec import Struct, structs
 
 from gateway.contract import Address, CouponView, Outbound
 from gateway.domain.address import BadAddress, normalise
-from gateway.domain.coupon import SPECIMEN
+from gateway.domain.coupon import specimen
 from gateway.domain.offer import Offer
 from gateway.domain.recipient import Profile
 from gateway.domain.specimen import SpecimenInput
-from gateway.domain.templates import CheckedContent, CouponNames, JobNames, RecipientNames, RenderContext
+from gateway.domain.templates import CheckedContent, JobNames, RecipientNames, RenderContext
 from gateway.rendering import RenderBatch, Rendered, RenderFailure, RenderPool
+from gateway.services.compose import coupon_names
 from gateway.services.installation import Installation
 from gateway.services.problems import Invalid, Problem
 from gateway.services.rules import zone_of
@@ -109,7 +110,9 @@ def _made_up(installation: Installation, profile: Profile, kind: str) -> Person:
     return Person(names=names, zone=zone_of(installation, profile.time_zone).key, addresses=tuple(places))
 
 
-def coupon_of(tx: Transaction, wanted: SpecimenInput, checked: CheckedContent, now: datetime) -> CouponView | None:
+def coupon_of(
+    tx: Transaction, installation: Installation, wanted: SpecimenInput, checked: CheckedContent, now: datetime
+) -> CouponView | None:
     """A coupon that is nobody's, where the content shows one. Raises Invalid where no offer says what it would give."""
     found = offers.get(tx, wanted.offer) if wanted.offer else None
     if wanted.offer and found is None:
@@ -118,11 +121,17 @@ def coupon_of(tx: Transaction, wanted: SpecimenInput, checked: CheckedContent, n
         return None
     if found is None:
         raise Invalid([Problem(pointer="/offer", detail="the content shows a coupon: name the offer that it is of")])
-    return _specimen(found[1], now)
+    return _specimen(installation, found[1], now)
 
 
-def _specimen(offer: Offer, now: datetime) -> CouponView:
-    return CouponView(code=SPECIMEN, offer=offer.key, title=offer.title, valid_until=offer.ends_for(now))
+def _specimen(installation: Installation, offer: Offer, now: datetime) -> CouponView:
+    return CouponView(
+        code=specimen(offer.codes),
+        offer=offer.key,
+        title=offer.title,
+        valid_until=offer.ends_for(now),
+        url=f"{installation.public_url}/t/coupon",
+    )
 
 
 def context_of(
@@ -134,9 +143,7 @@ def context_of(
         locale=wanted.locale or person.names.locale or default_locale,
         zone=person.zone,
         vars=wanted.variables,
-        coupon=None
-        if coupon is None
-        else CouponNames(code=coupon.code, title=coupon.title, valid_until=coupon.valid_until),
+        coupon=coupon_names(coupon),
         unsubscribe_url=unsubscribe_url(installation, wanted),
         preferences_url=f"{installation.public_url}/t/preferences",
     )

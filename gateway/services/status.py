@@ -1,17 +1,19 @@
 """How the gateway is: its processes, its channels, and what waits for them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from msgspec import Struct
 
 import gateway
 from gateway.domain.reputation import Sender
-from gateway.storage import channels, clock, gauges, processes, schema, senders, sizes
+from gateway.storage import batches, channels, clock, gauges, processes, schema, senders, sizes
 from gateway.storage.database import Transaction
 from gateway.storage.processes import Process
 from gateway.storage.types import Record
+
+_A_DAY: Final = timedelta(days=1)
 
 
 class Queue(Struct, frozen=True, kw_only=True):
@@ -73,6 +75,10 @@ class Status(Struct, frozen=True, kw_only=True):
     parked_events: int
     notices_due: int
     endpoints: Mapping[str, int]
+    batches_unconfirmed: int
+    """Print batches whose mailing day is over, and of which nobody has said that they were mailed."""
+    pools: Mapping[str, int]
+    """By offer, the codes of a partner that nobody has yet."""
 
 
 def status(tx: Transaction, kinds: Sequence[str]) -> Status:
@@ -100,6 +106,8 @@ def status(tx: Transaction, kinds: Sequence[str]) -> Status:
         parked_events=numbers.parked_events,
         notices_due=numbers.notices_due,
         endpoints=numbers.endpoints,
+        batches_unconfirmed=batches.unconfirmed(tx, now.business - _A_DAY),
+        pools=numbers.pools,
     )
 
 

@@ -1,10 +1,11 @@
 """What is pending and must not go out any more, stopped in one place.
 
-Withdrawal, erasure, job cancel and redemption all end here. What is being handed over at this
-moment cannot be called back; paper can, until its batch is exported.
+Withdrawal, erasure, job cancel and redemption all end here. What is being handed over at this moment cannot be
+called back; paper can, until its batch is handed over. A piece that is printed by then is on the pull list, and so is,
+until it is mailed, one that is with the print shop: it counts as sent until the shop has said that it was taken out.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from gateway.domain.retry import AGAIN
@@ -25,6 +26,8 @@ def end_entries(tx: Transaction, keys: Sequence[EntryKey], reason: str, now: dat
     The caller holds the locks of their shards.
     """
     entries.end(tx, [(key, reason) for key in keys], now)
+    ended = frozenset(keys)
+    _pull(tx, {key.recipient_id for key in keys}, lambda row: EntryKey(*row[:3]) in ended, reason, now)
     return len(_cancel(tx, sends.of_entries(tx, keys, CANCELLABLE), reason, now))
 
 
@@ -40,6 +43,7 @@ def withdraw(
         for row in sends.of_recipients(tx, ids, CANCELLABLE)
         if (row.recipient_id, row.channel, row.purpose) in refusals
     ]
+    _pull(tx, ids, lambda row: (row.recipient_id, row.channel, row.purpose) in refusals, "no_consent", now)
     cancelled = _cancel(tx, pending, "no_consent", now)
     settle(tx, installation, dict.fromkeys(cancelled), now)
     return len(cancelled)
@@ -55,4 +59,14 @@ def _cancel(tx: Transaction, rows: Sequence[Record], reason: str, now: datetime)
         for key, row in held.items()
         if key not in gone
     ]
-    return move_sends(tx, moves, now)
+    moved = move_sends(tx, moves, now)
+    batches.pull(tx, [(key, reason) for key in on_paper & moved], now)
+    return moved
+
+
+def _pull(
+    tx: Transaction, ids: Collection[int], is_meant: Callable[[Record], bool], reason: str, now: datetime
+) -> None:
+    """Put what the print shop has on the pull list."""
+    rows = [row for row in batches.at_the_printer(tx, ids) if is_meant(row)] if ids else []
+    batches.pull(tx, [(SendKey(*row[:5]), reason) for row in rows], now)

@@ -1,20 +1,23 @@
-"""A version of a template as somebody would get it. Nothing is sent, and nothing is written down."""
+"""A version of a template, or one that is still being written, as somebody would get it.
+
+Nothing is sent, and nothing is written down.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct, structs
 
-from gateway.contract import Address, CouponView, PermanentFailure, Weight
+from gateway.contract import Address, CouponView, Outbound, PermanentFailure, PiecesRefused, Weight
 from gateway.domain.library import VersionInput
-from gateway.domain.specimen import SpecimenInput
+from gateway.domain.specimen import DraftInput, SpecimenInput
 from gateway.domain.templates import ChannelContent, RenderContext
 from gateway.registry import Guarded
 from gateway.rendering import RenderBatch, Rendered, RenderFailure, RenderPool
 from gateway.services import likeness, specimen, templates
 from gateway.services.installation import Installation
+from gateway.services.problems import Invalid, Problem
 from gateway.services.specimen import Person
-from gateway.services.templates import WholeVersion
 from gateway.storage import clock
 from gateway.storage.database import Transaction
 
@@ -29,6 +32,8 @@ _NOWHERE: Final[Mapping[str, Address]] = {
     ),
 }
 """Where somebody without an address is taken to be, for a channel to weigh a message by."""
+_NOBODY: Final = "N. N."
+"""Stands on paper for whoever has no name."""
 
 
 class Unsendable(Struct, frozen=True, kw_only=True):
@@ -44,10 +49,11 @@ class TemplatePreview(Struct, frozen=True, kw_only=True):
     """A rendered version. Where values are `missing`, their names stand in the `parts`, so that the rest can be seen.
 
     With an `error` the message would not be sent. `weight` is what it comes to, as far as the channel can tell.
+    `template` and `version` are absent of a content that is kept nowhere yet.
     """
 
-    template: str
-    version: int
+    template: str | None = None
+    version: int | None = None
     channel: str
     locale: str | None = None
     parts: Mapping[str, str] | None = None
@@ -57,9 +63,11 @@ class TemplatePreview(Struct, frozen=True, kw_only=True):
 
 
 class Laid(Struct, frozen=True, kw_only=True):
-    """All that a preview is made of."""
+    """All that a preview is made of. `template` is its key and version where it is one."""
 
-    version: WholeVersion
+    template: tuple[str, int] | None
+    channel: str
+    brand: str | None
     wanted: SpecimenInput
     person: Person
     coupon: CouponView | None
@@ -74,20 +82,37 @@ def lay_out(tx: Transaction, installation: Installation, key: str, number: int, 
     """What the preview of a version is made of. Raises NotFound, and Invalid where what is asked for is not there, or
     where the channel would not take the version any more."""
     version = templates.version(tx, key, number)
-    draft = VersionInput(content=version.sources, default_locale=version.default_locale)
-    checked = templates.examine(installation, version.channel, draft)
-    capabilities = installation.channels[version.channel]
+    said = VersionInput(content=version.sources, default_locale=version.default_locale, brand=version.brand)
+    return _laid(tx, installation, version.channel, said, wanted, (version.template, version.number))
+
+
+def lay_out_draft(tx: Transaction, installation: Installation, wanted: DraftInput) -> Laid:
+    """The same of a content that is still being written. Raises Invalid with everything that is wrong with it."""
+    said = VersionInput(content=wanted.content, default_locale=wanted.default_locale, brand=wanted.brand)
+    return _laid(tx, installation, wanted.channel, said, wanted, None)
+
+
+def _laid(
+    tx: Transaction,
+    installation: Installation,
+    channel: str,
+    said: VersionInput,
+    wanted: SpecimenInput,
+    template: tuple[str, int] | None,
+) -> Laid:
+    checked = templates.examine(installation, channel, structs.replace(said, brand=None) if template else said)
+    capabilities = installation.channels[channel]
     person = specimen.person_of(tx, installation, capabilities.address_kind, wanted.recipient)
-    coupon = specimen.coupon_of(tx, wanted, checked, clock.now(tx).business)
+    coupon = specimen.coupon_of(tx, installation, wanted, checked, clock.now(tx).business)
     return Laid(
-        version=version,
+        template=template,
+        channel=channel,
+        brand=said.brand,
         wanted=wanted,
         person=person,
         coupon=coupon,
-        content=ChannelContent(
-            variants=version.sources, parts=capabilities.parts, default_locale=version.default_locale
-        ),
-        context=specimen.context_of(installation, wanted, person, coupon, version.default_locale),
+        content=ChannelContent(variants=said.content, parts=capabilities.parts, default_locale=said.default_locale),
+        context=specimen.context_of(installation, wanted, person, coupon, said.default_locale),
         address=(*person.addresses, nowhere(capabilities.address_kind))[0],
         links=len(checked.links),
     )
@@ -109,9 +134,9 @@ async def look(pool: RenderPool, channel: Guarded, installation: Installation, l
     elif rendered is not None:
         weight, error = await _weighed(pool, channel, installation, laid)
     return TemplatePreview(
-        template=laid.version.template,
-        version=laid.version.number,
-        channel=laid.version.channel,
+        template=laid.template[0] if laid.template else None,
+        version=laid.template[1] if laid.template else None,
+        channel=laid.channel,
         locale=None if rendered is None else rendered.locale,
         parts=None if rendered is None else rendered.parts,
         missing=filled.missing,
@@ -127,14 +152,33 @@ async def _weighed(
     [rendered] = await pool.render(RenderBatch(content=laid.content, contexts=[_with_long_links(installation, laid)]))
     if isinstance(rendered, RenderFailure):
         return None, Unsendable(code=rendered.code, detail=rendered.detail, part=rendered.part, line=rendered.line)
-    brand, id = laid.version.brand, likeness.TOKEN
-    message = specimen.outbound(
-        installation, laid.wanted, laid.person, laid.address, rendered, id=id, coupon=laid.coupon, brand=brand
-    )
     try:
-        return channel.weigh(message), None
+        return channel.weigh(_message(installation, laid, rendered)), None
     except PermanentFailure as failure:
         return None, Unsendable(code=failure.code, detail=failure.detail)
+
+
+def _message(installation: Installation, laid: Laid, rendered: Rendered) -> Outbound:
+    brand, id = laid.brand, likeness.TOKEN
+    return specimen.outbound(
+        installation, laid.wanted, laid.person, laid.address, rendered, id=id, coupon=laid.coupon, brand=brand
+    )
+
+
+async def picture(pool: RenderPool, channel: Guarded, installation: Installation, laid: Laid) -> bytes:
+    """What comes off the press, as a PNG picture. Raises RenderingUnavailable, and Invalid where nothing would."""
+    if not channel.capabilities.batched:
+        raise Invalid([Problem(pointer="/channel", detail=f"{laid.channel} is not on paper: it has no picture")])
+    filled = await specimen.fill(pool, RenderBatch(content=laid.content, contexts=[laid.context]))
+    if isinstance(filled.result, RenderFailure):
+        told = f"the piece cannot be made: {filled.result.detail}"
+        raise Invalid([Problem(pointer=f"/content/{filled.result.part or ''}".rstrip("/"), detail=told)])
+    message = _message(installation, laid, filled.result)
+    try:
+        return await channel.picture(structs.replace(message, name=message.name or _NOBODY))
+    except PiecesRefused as refused:
+        told = "; ".join(f"{each.code}: {each.detail}" for each in refused.refusals)
+        raise Invalid([Problem(pointer="/content", detail=f"the piece cannot be printed: {told}")]) from None
 
 
 def _with_long_links(installation: Installation, laid: Laid) -> RenderContext:
@@ -143,5 +187,5 @@ def _with_long_links(installation: Installation, laid: Laid) -> RenderContext:
         laid.context,
         unsubscribe_url=laid.context.unsubscribe_url and likeness.url(installation, "u"),
         preferences_url=likeness.url(installation, "p"),
-        links=likeness.links(installation, purpose, laid.version.channel, laid.links),
+        links=likeness.links(installation, purpose, laid.channel, laid.links),
     )

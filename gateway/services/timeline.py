@@ -11,7 +11,19 @@ from gateway.services.compose import send_id
 from gateway.services.installation import Installation
 from gateway.services.problems import NotFound
 from gateway.services.reasons import parts, stands, why
-from gateway.storage import activities, attempts, consents, coupons, entries, events, jobs, merges, recipients, sends
+from gateway.storage import (
+    activities,
+    attempts,
+    consents,
+    coupons,
+    entries,
+    events,
+    jobs,
+    merges,
+    recipients,
+    redemptions,
+    sends,
+)
 from gateway.storage.database import Transaction
 from gateway.storage.jobs import Job
 from gateway.storage.types import Record
@@ -60,7 +72,7 @@ def of_recipient(tx: Transaction, installation: Installation, external_id: str) 
         (teller.attempt, attempts.of_recipient(tx, person.id)),
         (teller.send, sends.of_recipient(tx, person.id)),
         (teller.event, events.of_recipient(tx, person.id)),
-        (teller.redemption, coupons.redemptions_of_recipient(tx, person.id)),
+        (teller.redemption, redemptions.of_recipient(tx, person.id)),
     ]
     items = [item for tell, rows in told for row in rows for item in tell(row)]
     items.sort(key=lambda item: (item.at, _RANK[item.kind]))
@@ -145,6 +157,7 @@ _HAPPENED: Final[Mapping[str, str]] = {
     "shown": "a device showed it",
     "unsubscribed": "the person unsubscribed",
     "returned": "the letter came back",
+    "too_late": "it could not be stopped any more when the coupon was used",
 }
 
 
@@ -189,6 +202,7 @@ class _Teller:
     def coupon(self, row: Record) -> Iterator[Item]:
         until = f", valid until {row.valid_until:%Y-%m-%d %H:%M} UTC" if row.valid_until else ""
         job = self._job_of.get(row.job_id)
+        offer = job.offers.get(row.offer_id) if job else None
         yield Item(
             at=row.published_at,
             kind="coupon",
@@ -196,7 +210,7 @@ class _Teller:
             job=self._job(row.job_id),
             data=_known(
                 code=row.code[-4:],
-                offer=job.spec.offer if job else None,
+                offer=offer.key if offer else None,
                 valid_from=row.valid_from,
                 valid_until=row.valid_until,
                 void_at=row.void_at,
@@ -253,18 +267,23 @@ class _Teller:
 
     def redemption(self, row: Record) -> Iterator[Item]:
         worth = f" for an order of {row.order_minor} in minor units of {row.currency}" if row.order_minor else ""
+        did = f"Redeemed the coupon ending in {row.code[-4:]}{worth}."
+        undid = f"The use of the coupon ending in {row.code[-4:]} was taken back."
         yield Item(
             at=row.at,
             kind="redemption",
-            text=f"Redeemed the coupon ending in {row.code[-4:]}{worth}.",
+            text=did if row.reverses is None else undid,
             job=self._job(row.job_id),
             data=_known(
                 id=row.public_id,
                 code=row.code[-4:],
                 order_id=row.order_id,
                 order_minor=row.order_minor,
+                discount_minor=row.discount_minor,
                 currency=row.currency,
                 place=row.place,
                 client=row.client,
+                reverses=row.reverses,
+                reason=row.reason,
             ),
         )

@@ -118,11 +118,15 @@ def _context(
         locale=locale,
         zone=installation.policies.default_time_zone,
         vars=dict.fromkeys(checked.variables, _STAND_IN),
-        coupon=CouponNames(code=SPECIMEN, title=_STAND_IN) if checked.uses_coupon else None,
+        coupon=_specimen(installation) if checked.uses_coupon else None,
         unsubscribe_url=likeness.url(installation, "u") if purpose.unsubscribe else None,
         preferences_url=likeness.url(installation, "p"),
         links=likeness.links(installation, purpose, channel, len(checked.links)),
     )
+
+
+def _specimen(installation: Installation) -> CouponNames:
+    return CouponNames(code=SPECIMEN, title=_STAND_IN, url=likeness.url(installation, "r"))
 
 
 def _message(

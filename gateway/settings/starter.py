@@ -11,6 +11,7 @@ from gateway.settings.packs import FOLDER as COUNTRIES
 from gateway.settings.problems import Problem, SettingsError
 
 STARTER_FILES: Final = ("gateway.toml", "channels.toml", "policies.toml")
+_DESIGNS: Final = "designs"
 _KEYS: Final = ("1.key", "pepper.key")
 
 
@@ -33,14 +34,14 @@ def _write_files(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     starter = files("gateway") / "starter"
     contents = {folder / name: (starter / name).read_bytes() for name in STARTER_FILES}
-    packs = folder / COUNTRIES
-    packs.mkdir(exist_ok=True)
-    contents |= {packs / pack.name: pack.read_bytes() for pack in _packs(starter)}
+    for name in (COUNTRIES, _DESIGNS):
+        (folder / name).mkdir(exist_ok=True)
+        contents |= {folder / name / each.name: each.read_bytes() for each in _listed(starter / name)}
     return [path for path, content in contents.items() if _write_new(path, content, 0o644)]
 
 
-def _packs(starter: Traversable) -> list[Traversable]:
-    found = (each for each in (starter / COUNTRIES).iterdir() if each.name.endswith(".toml"))
+def _listed(folder: Traversable) -> list[Traversable]:
+    found = (each for each in folder.iterdir() if each.name.endswith(".toml"))
     return sorted(found, key=lambda each: each.name)
 
 

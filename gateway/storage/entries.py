@@ -39,6 +39,8 @@ class NewEntry(NamedTuple):
     route: int
     arm: str
     ended: str | None
+    segment: str | None
+    offer_id: int | None
     variables: dict[str, Any] | None
 
 
@@ -55,6 +57,8 @@ _NEW: Final = (
     "arm",
     "ended",
     "ended_at",
+    "segment",
+    "offer_id",
     "variables",
 )
 
@@ -73,6 +77,8 @@ def add(tx: Transaction, rows: Sequence[NewEntry]) -> None:
             row.arm,
             row.ended,
             row.entered_at if row.ended else None,
+            row.segment,
+            row.offer_id,
             row.variables or None,
         )
         for row in rows
@@ -102,7 +108,8 @@ def _same(keys: FromClause) -> ColumnElement[bool]:
 
 
 def get(tx: Transaction, keys: Sequence[EntryKey]) -> dict[EntryKey, Record]:
-    """Entries with the end of their coupon (`coupon_until`) and whether it was redeemed (`redeemed`)."""
+    """Entries with their coupon: `code` and as it is read (`code_shown`), its end (`coupon_until`), `activated_at`,
+    and whether it was redeemed (`redeemed`)."""
     if not keys:
         return {}
     found = tx.execute(_get(tx.dialect.name), _KEYS.given(tx, keys)).all()
@@ -126,6 +133,8 @@ def _get(dialect: str) -> Executable:
             coupons.c.valid_until.label("coupon_until"),
             coupons.c.redeemed_at.is_not(None).label("redeemed"),
             coupons.c.code.label("code"),
+            coupons.c.shown.label("code_shown"),
+            coupons.c.activated_at,
         )
         .join(asked, _same(asked))
         .outerjoin(coupons, published)

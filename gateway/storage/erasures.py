@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, get_args
 
 import msgspec
-from sqlalchemy import String, and_, bindparam, case, cast, delete, exists, null, select, update
+from sqlalchemy import String, and_, bindparam, case, cast, delete, exists, null, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from gateway.contract import Visitor
@@ -36,6 +36,7 @@ from gateway.storage.tables import (
     replies,
     short_links,
     soft_bounces,
+    till_lines,
 )
 from gateway.storage.types import Json, Record
 
@@ -52,6 +53,9 @@ def forget(tx: Transaction, recipient_id: int, tombstone: str) -> None:
     _forget_proof(tx, recipient_id)
     tx.execute(update(entries).where(entries.c.recipient_id == recipient_id).values(variables=null()))
     entered = select(entries.c.job_id).where(entries.c.recipient_id == recipient_id)
+    gathered = select(batches.c.id).where(batches.c.job_id.in_(entered))
+    lived = (batch_items.c.batch_id.in_(gathered), batch_items.c.recipient_id == recipient_id)
+    tx.execute(update(batch_items).where(*lived).values(household=None))
     tried = (attempts.c.job_id.in_(entered), attempts.c.recipient_id == recipient_id, attempts.c.detail.is_not(None))
     tx.execute(update(attempts).where(*tried).values(detail=None))
     happened = update(events).where(events.c.recipient_id == recipient_id)
@@ -59,7 +63,9 @@ def forget(tx: Transaction, recipient_id: int, tombstone: str) -> None:
     bought = (redemptions.c.job_id.in_(entered), redemptions.c.recipient_id == recipient_id)
     followed = (short_links.c.job_id.in_(entered), short_links.c.recipient_id == recipient_id)
     tx.execute(delete(short_links).where(*followed))
-    tx.execute(update(redemptions).where(*bought).values(order_id=None, place=None))
+    told = select(redemptions.c.public_id).where(*bought)
+    tx.execute(delete(till_lines).where(or_(till_lines.c.redemption.in_(told), till_lines.c.stands.in_(told))))
+    tx.execute(update(redemptions).where(*bought).values(order_id=None, place=None, till=None, products=null(), reason=None))
     # Whoever counts purchases goes on counting this one; whose order it was, nobody can look up.
     nameless = bindparam("tombstone", f"{tombstone}.", type_=String()) + cast(activities.c.id, String())
     did = update(activities).where(activities.c.recipient_id == recipient_id)

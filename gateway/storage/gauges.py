@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Executable, SmallInteger, Text, and_, bind
 from gateway.domain.lanes import LANES, URGENT
 from gateway.domain.states import State
 from gateway.domain.words import SHARDS
+from gateway.storage import pools
 from gateway.storage.clock import Now
 from gateway.storage.database import Transaction
 from gateway.storage.rows import Values
@@ -39,6 +40,8 @@ class Gauges(Struct, frozen=True, kw_only=True):
     notices_due: int
     endpoints: Mapping[str, int]
     """Those of the outgoing events, by their state."""
+    pools: Mapping[str, int]
+    """By offer, the codes of a partner that nobody has yet."""
     leader: str | None
     """The process whose clock ticks."""
 
@@ -53,6 +56,7 @@ def read(tx: Transaction, channels: Sequence[str], now: Now) -> Gauges:
         parked_events=_count(tx, parked_events.c.id),
         notices_due=_count(tx, notices.c.id, notices.c.due_at <= now.machine),
         endpoints=_by(tx, endpoints.c.state),
+        pools=pools.levels(tx, MOST),
         leader=tx.scalar(select(leases.c.holder).where(leases.c.name == "clock", leases.c.until >= now.machine)),
     )
 

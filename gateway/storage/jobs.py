@@ -1,6 +1,6 @@
 """Accepted jobs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
@@ -13,9 +13,10 @@ from gateway.domain.audience import Audience
 from gateway.domain.job import JobSpec
 from gateway.domain.lanes import URGENT, lane_of
 from gateway.domain.offer import Offer
+from gateway.storage import offers
 from gateway.storage.database import Transaction
 from gateway.storage.rows import insert_rows
-from gateway.storage.tables import entries, job_audiences, job_rejects, jobs, offers
+from gateway.storage.tables import entries, job_audiences, job_rejects, jobs
 from gateway.storage.types import Record
 
 State = Literal["running", "paused", "cancelled", "done"]
@@ -30,15 +31,21 @@ class Job(Struct, frozen=True, kw_only=True):
     state: State
     lane: int
     spec: JobSpec
-    offer_id: int | None
-    offer: Offer | None
+    offers: Mapping[int, Offer]
+    """By internal id, all that its people may get."""
+    used_up: frozenset[int]
+    """Those of the offers of which nothing is left."""
     cursor: int
     accepted_at: datetime
     expanded_at: datetime | None
     ended_at: datetime | None
 
+    def offer_id(self, key: str | None) -> int | None:
+        """The internal id of one of its offers."""
+        return next((id for id, offer in self.offers.items() if offer.key == key), None)
 
-_SELECT = select(jobs, offers.c.body.label("offer")).outerjoin(offers, jobs.c.offer_id == offers.c.id)
+
+_SELECT = select(jobs)
 _BY_IDS = _SELECT.where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -49,7 +56,6 @@ def add(
     client: str,
     lane: int,
     spec: JobSpec,
-    offer_id: int | None,
     audience: Audience,
     now: datetime,
 ) -> int:
@@ -62,7 +68,6 @@ def add(
         "lane": lane,
         "priority": spec.priority,
         "spec": msgspec.json.encode(spec),
-        "offer_id": offer_id,
         "cursor": 0,
         "accepted_at": now,
         "start_at": spec.start_at,
@@ -73,15 +78,14 @@ def add(
 
 
 def get(tx: Transaction, public_id: str) -> Job | None:
-    row = tx.execute(_SELECT.where(jobs.c.public_id == public_id)).one_or_none()
-    return None if row is None else _job(row)
+    return _one(tx, tx.execute(_SELECT.where(jobs.c.public_id == public_id)).all())
 
 
 def by_ids(tx: Transaction, ids: Iterable[int]) -> dict[int, Job]:
     wanted = set(ids)
     if not wanted:
         return {}
-    return {row.id: _job(row) for row in tx.execute(_BY_IDS, {"ids": list(wanted)})}
+    return {job.id: job for job in _jobs(tx, tx.execute(_BY_IDS, {"ids": list(wanted)}).all())}
 
 
 def page(tx: Transaction, before: int | None, limit: int) -> list[Job]:
@@ -89,7 +93,7 @@ def page(tx: Transaction, before: int | None, limit: int) -> list[Job]:
     query = _SELECT.order_by(jobs.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(jobs.c.id < before)
-    return [_job(row) for row in tx.execute(query)]
+    return _jobs(tx, tx.execute(query).all())
 
 
 def to_expand(tx: Transaction, now: datetime, limit: int = 10) -> list[int]:
@@ -107,8 +111,7 @@ def to_expand(tx: Transaction, now: datetime, limit: int = 10) -> list[int]:
 def lock_for_expansion(tx: Transaction, job_id: int) -> Job | None:
     """The job, held until the end of the transaction; None where another worker holds it."""
     query = _SELECT.where(jobs.c.id == job_id, jobs.c.expanded_at.is_(None), jobs.c.state == "running")
-    row = tx.execute(query.with_for_update(skip_locked=True, of=jobs)).one_or_none()
-    return None if row is None else _job(row)
+    return _one(tx, tx.execute(query.with_for_update(skip_locked=True, of=jobs)).all())
 
 
 @lru_cache(maxsize=8)
@@ -192,21 +195,28 @@ def _spec(body: bytes) -> JobSpec:
     return msgspec.json.decode(body, type=JobSpec)
 
 
-@lru_cache(maxsize=512)
-def _offer(body: bytes) -> Offer:
-    return msgspec.json.decode(body, type=Offer)
+def _one(tx: Transaction, rows: Sequence[Record]) -> Job | None:
+    return next(iter(_jobs(tx, rows)), None)
 
 
-def _job(row: Record) -> Job:
+def _jobs(tx: Transaction, rows: Sequence[Record]) -> list[Job]:
+    """With their offers, which are read once for all of them."""
+    specs = [_spec(bytes(row.spec)) for row in rows]
+    known = offers.by_keys(tx, {key for spec in specs for key in spec.offer_keys()})
+    return [_job(row, spec, known) for row, spec in zip(rows, specs, strict=True)]
+
+
+def _job(row: Record, spec: JobSpec, known: Mapping[str, offers.Kept]) -> Job:
+    mine = [known[key] for key in sorted(spec.offer_keys())]
     return Job(
         id=row.id,
         public_id=row.public_id,
         client=row.client,
         state=row.state,
         lane=lane_of(row.lane, row.id),
-        spec=_spec(bytes(row.spec)),
-        offer_id=row.offer_id,
-        offer=None if row.offer is None else _offer(bytes(row.offer)),
+        spec=spec,
+        offers={each.id: each.offer for each in mine},
+        used_up=frozenset(each.id for each in mine if each.used_up),
         cursor=row.cursor,
         accepted_at=row.accepted_at,
         expanded_at=row.expanded_at,

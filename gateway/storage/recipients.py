@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct, structs
-from sqlalchemy import BigInteger, Executable, Text, bindparam, delete, select, update
+from sqlalchemy import BigInteger, Executable, Text, and_, bindparam, delete, select, update
 
 from gateway.domain.address import PlaceToReach
 from gateway.domain.recipient import Profile
@@ -77,6 +77,14 @@ def by_id(tx: Transaction, recipient_id: int) -> Record | None:
 def addresses_of(tx: Transaction, recipient_id: int) -> Sequence[Record]:
     query = select(addresses).where(addresses.c.recipient_id == recipient_id).order_by(addresses.c.id)
     return tx.execute(query).all()
+
+
+def has_neighbours(tx: Transaction, address_id: int) -> bool:
+    """Whether somebody else can be reached at the same place, as in a household."""
+    own = addresses.alias("own")
+    same = and_(own.c.kind == addresses.c.kind, own.c.match_key == addresses.c.match_key)
+    others = select(addresses.c.id).join(own, same).where(own.c.id == address_id)
+    return tx.scalar(others.where(addresses.c.recipient_id != own.c.recipient_id).limit(1)) is not None
 
 
 def owners(tx: Transaction, places: Sequence[PlaceToReach]) -> dict[tuple[str, str], str]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 
 from gateway.domain.states import COUNTS_AS_SENT, REACHED
 from gateway.storage.database import Transaction
 from gateway.storage.events import PROGRAMS
-from gateway.storage.tables import attempts, batch_items, batches, coupons, events, jobs, redemptions, sends
+from gateway.storage.tables import events, jobs, sends
 from gateway.storage.types import Record
 
 _REACTIONS: Final = ("opened", "clicked", "unsubscribed", "complained")
@@ -121,79 +121,3 @@ def reactions(tx: Transaction, job_id: int) -> Sequence[Record]:
 
 def _any(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.max(case((condition, 1), else_=0))
-
-
-def coupon_counts(tx: Transaction, job_id: int) -> Record:
-    """(published, redeemed) of a job."""
-    query = select(func.count().label("published"), func.count(coupons.c.redeemed_at).label("redeemed"))
-    return tx.execute(query.select_from(coupons).where(coupons.c.job_id == job_id)).one()
-
-
-def order_values(tx: Transaction, job_id: int) -> Sequence[Record]:
-    """(currency, orders, order_minor) of the redemptions that told an order value."""
-    total = func.sum(redemptions.c.order_minor).label("order_minor")
-    query = select(redemptions.c.currency, func.count().label("orders"), total)
-    mine = (redemptions.c.job_id == job_id, redemptions.c.order_minor.is_not(None))
-    return tx.execute(query.where(*mine).group_by(redemptions.c.currency).order_by(redemptions.c.currency)).all()
-
-
-def attributed(tx: Transaction, job_id: int) -> Sequence[Record]:
-    """(step, channel, currency, redemptions, orders, order_minor): redemptions by the last send accepted before each.
-
-    `orders` counts those that told an order value. Step and channel are None where nothing was
-    accepted before. Of sends accepted at one instant the later step counts.
-    """
-    sent = _sent_to_redeemers(job_id)
-    place = func.row_number().over(
-        partition_by=redemptions.c.id, order_by=(sent.c.at.desc(), sent.c.step.desc(), sent.c.channel)
-    )
-    before = and_(sent.c.redemption_id == redemptions.c.id, sent.c.at <= redemptions.c.at)
-    ranked = (
-        select(sent.c.step, sent.c.channel, redemptions.c.currency, redemptions.c.order_minor, place.label("place"))
-        .select_from(redemptions.outerjoin(sent, before))
-        .where(redemptions.c.job_id == job_id)
-        .subquery("ranked")
-    )
-    group = (ranked.c.step, ranked.c.channel, ranked.c.currency)
-    total = func.coalesce(func.sum(ranked.c.order_minor), 0).label("order_minor")
-    orders = func.count(ranked.c.order_minor).label("orders")
-    query = select(*group, func.count().label("redemptions"), orders, total).where(ranked.c.place == 1)
-    return tx.execute(query.group_by(*group).order_by(*group)).all()
-
-
-def _sent_to_redeemers(job_id: int) -> Subquery:
-    """The sends that went out to those who redeemed, and when: accepted by the provider, or mailed by the print shop.
-
-    For one in doubt, or settled by a report alone, the last change is the best that is known.
-    """
-    accepted_at = (
-        select(func.min(attempts.c.at))
-        .where(_same_send(attempts.c, attempts.c), attempts.c.outcome == "accepted")
-        .scalar_subquery()
-    )
-    mailed_at = (
-        select(func.min(batches.c.mailing_at))
-        .join(batch_items, batch_items.c.batch_id == batches.c.id)
-        .where(_same_send(batches.c, batch_items.c), batches.c.handed_over_at.is_not(None))
-        .scalar_subquery()
-    )
-    known_at = func.coalesce(accepted_at, mailed_at)
-    to_redeemer = and_(*(sends.c[name] == redemptions.c[name] for name in _ENTRY))
-    return (
-        select(
-            redemptions.c.id.label("redemption_id"),
-            sends.c.step,
-            sends.c.channel,
-            func.coalesce(known_at, sends.c.changed_at).label("at"),
-        )
-        .join(sends, to_redeemer)
-        .where(redemptions.c.job_id == job_id)
-        .where(or_(sends.c.state.in_(list(COUNTS_AS_SENT)), known_at.is_not(None)))
-        .subquery("sent")
-    )
-
-
-def _same_send(of_channel: Any, of_entry: Any) -> ColumnElement[bool]:
-    """Whether the columns are about the send: its job and channel, and its entry and step."""
-    same = [of_channel[name] == sends.c[name] for name in ("job_id", "channel")]
-    return and_(*same, *(of_entry[name] == sends.c[name] for name in (*_ENTRY, "step")))

@@ -268,6 +268,7 @@ template_versions: Final = Table(
     sqlite_with_rowid=False,
 )
 
+# `used` and `spent_minor` are what the redemptions of an offer come to, less what was taken back.
 offers: Final = Table(
     "offers",
     metadata,
@@ -275,6 +276,36 @@ offers: Final = Table(
     Column("key", Text, nullable=False, unique=True),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("spent_minor", BigInteger, nullable=False),
+)
+
+# A partner's codes, given out in the order in which they came. Who has which, the coupons say.
+pool_codes: Final = Table(
+    "pool_codes",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("offer_id", BigInteger, ForeignKey("offers.id"), nullable=False),
+    Column("code", Text, nullable=False, unique=True),
+    Column("shown", Text, nullable=False),
+    Column("imported_at", Instant, nullable=False),
+    Column("taken_at", Instant),
+)
+Index("ix_pool_codes_offer", pool_codes.c.offer_id)
+Index(
+    "ix_pool_codes_free",
+    pool_codes.c.offer_id,
+    pool_codes.c.id,
+    sqlite_where=pool_codes.c.taken_at.is_(None),
+    postgresql_where=pool_codes.c.taken_at.is_(None),
+)
+
+# Of each pool, what was told of its stock last: nothing, that it is low, or that it is empty.
+pools: Final = Table(
+    "pools",
+    metadata,
+    Column("offer_id", BigInteger, ForeignKey("offers.id"), primary_key=True, autoincrement=False),
+    Column("told", Text),
 )
 
 jobs: Final = Table(
@@ -289,7 +320,6 @@ jobs: Final = Table(
     Column("lane", SmallInteger, nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("spec", LargeBinary, nullable=False),
-    Column("offer_id", BigInteger, ForeignKey("offers.id")),
     Column("cursor", BigInteger, nullable=False),
     Column("accepted_at", Instant, nullable=False),
     Column("start_at", Instant, nullable=False),
@@ -332,6 +362,8 @@ entries: Final = Table(
     Column("next_step", SmallInteger),
     Column("arm", Text, nullable=False),
     Column("ended", Text),
+    Column("segment", Text),
+    Column("offer_id", BigInteger),
     Column("variables", Json),
     PrimaryKeyConstraint("job_id", "recipient_id", "run"),
     sqlite_with_rowid=False,
@@ -475,6 +507,12 @@ Index(
     postgresql_where=events.c.type == "yielded",
 )
 Index(
+    "ix_events_returned",
+    events.c.at,
+    sqlite_where=events.c.type == "returned",
+    postgresql_where=events.c.type == "returned",
+)
+Index(
     "uq_events_dedupe",
     events.c.dedupe_key,
     unique=True,
@@ -551,6 +589,8 @@ parked_events: Final = Table(
 )
 Index("ix_parked_events_provider", parked_events.c.provider_id)
 
+# `balance` is what is left: uses, or minor units where an amount is drawn down. Without `activated_at` a code is
+# printed and not mailed yet. `redeemed_at` is the first use that stands. `hold` keeps others out until `held_until`.
 coupons: Final = Table(
     "coupons",
     metadata,
@@ -559,32 +599,97 @@ coupons: Final = Table(
     Column("offer_id", BigInteger, nullable=False),
     Column("run", SmallInteger, nullable=False),
     Column("code", Text, nullable=False, unique=True),
+    Column("shown", Text, nullable=False),
+    Column("balance", BigInteger, nullable=False),
     Column("valid_from", Instant, nullable=False),
     Column("valid_until", Instant),
     Column("published_at", Instant, nullable=False),
+    Column("activated_at", Instant),
     Column("redeemed_at", Instant),
     Column("void_at", Instant),
+    Column("held_until", Instant),
+    Column("hold", Text),
     PrimaryKeyConstraint("job_id", "recipient_id", "run", "offer_id"),
     sqlite_with_rowid=False,
 )
+Index("ix_coupons_offer", coupons.c.offer_id, coupons.c.job_id)
 
+# The uses of coupons, and what took them back: a row of its own that `reverses` another, with every figure negative.
+# `at` is when a coupon was used, `recorded_at` when we heard of it. `amount` is in the units of the coupon's balance.
+# `step`, `channel` and `segment` are those of the last message that was sent before; `too_late` counts those that
+# could not be stopped any more.
 redemptions: Final = Table(
     "redemptions",
     metadata,
     Column("id", BigId, primary_key=True),
     Column("public_id", Text, nullable=False, unique=True),
-    Column("code", Text, nullable=False, unique=True),
+    Column("code", Text, nullable=False),
+    Column("offer_id", BigInteger, nullable=False),
     Column("job_id", BigInteger, nullable=False),
     Column("recipient_id", BigInteger, nullable=False),
     Column("run", SmallInteger, nullable=False),
+    Column("step", SmallInteger),
+    Column("channel", Text),
+    Column("segment", Text),
     Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("balance_after", BigInteger, nullable=False),
+    Column("discount_minor", BigInteger),
     Column("order_id", Text),
     Column("order_minor", BigInteger),
+    Column("margin_minor", BigInteger),
     Column("currency", Text),
+    Column("products", Json),
     Column("place", Text),
+    Column("till", Text),
     Column("client", Text, nullable=False),
+    Column("too_late", SmallInteger, nullable=False),
+    Column("reverses", Text, unique=True),
+    Column("reason", Text),
 )
 Index("ix_redemptions_job", redemptions.c.job_id)
+Index("ix_redemptions_recipient", redemptions.c.recipient_id, redemptions.c.offer_id)
+Index("ix_redemptions_code", redemptions.c.code)
+Index(
+    "ix_redemptions_order",
+    redemptions.c.order_id,
+    sqlite_where=redemptions.c.order_id.is_not(None),
+    postgresql_where=redemptions.c.order_id.is_not(None),
+)
+
+# `planned_at` is the mailing as the files say it, from the close on; `mailing_at` moves at the hand-over. `files` are
+# the papers; those of the parts are with the parts.
+# What tills without a network say of uses, each line once. A line that came with other content is a row beside it.
+# `ending` is the end of the code as it was typed. `redemption` is what came of it, `stands` the use that was there
+# before it; `is_earlier` where the till's was the earlier of the two.
+till_lines: Final = Table(
+    "till_lines",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("till", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("ending", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text),
+    Column("redemption", Text),
+    Column("stands", Text),
+    Column("is_earlier", Boolean, nullable=False),
+    UniqueConstraint("client", "till", "line", "fingerprint"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_till_lines_conflicts",
+    till_lines.c.id,
+    sqlite_where=till_lines.c.outcome != "redeemed",
+    postgresql_where=till_lines.c.outcome != "redeemed",
+)
+Index("ix_till_lines_redemption", till_lines.c.redemption)
+Index("ix_till_lines_stands", till_lines.c.stands)
 
 batches: Final = Table(
     "batches",
@@ -593,24 +698,52 @@ batches: Final = Table(
     Column("public_id", Text, nullable=False, unique=True),
     Column("channel", Text, nullable=False),
     Column("job_id", BigInteger, nullable=False),
+    Column("step", SmallInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("opened_at", Instant, nullable=False),
+    Column("cut_off_at", Instant),
     Column("mailing_at", Instant, nullable=False),
+    Column("planned_at", Instant),
+    Column("closed_at", Instant),
+    Column("sifted_at", Instant),
     Column("exported_at", Instant),
     Column("handed_over_at", Instant),
+    Column("mailed_at", Instant),
     Column("folder", Text),
     Column("files", Json),
+    Column("totals", Json),
+    Column("files_removed_at", Instant),
+    Column("files_removed_why", Text),
 )
 Index("ix_batches_state", batches.c.state)
 Index(
     "uq_batches_open",
     batches.c.job_id,
+    batches.c.step,
     batches.c.channel,
     unique=True,
     sqlite_where=batches.c.state == "open",
     postgresql_where=batches.c.state == "open",
 )
 
+# A part that was written is sealed: its pieces keep their numbers. `seeds` names the pieces that are nobody's.
+batch_parts: Final = Table(
+    "batch_parts",
+    metadata,
+    Column("batch_id", BigInteger, ForeignKey("batches.id"), nullable=False),
+    Column("number", SmallInteger, nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("seeds", Json, nullable=False),
+    Column("files", Json, nullable=False),
+    Column("written_at", Instant, nullable=False),
+    Column("mailed_at", Instant),
+    Column("voided_at", Instant),
+    PrimaryKeyConstraint("batch_id", "number"),
+    sqlite_with_rowid=False,
+)
+
+# `address_id` is the address that was printed; `pulled_at` when a printed piece came on the pull list.
 batch_items: Final = Table(
     "batch_items",
     metadata,
@@ -620,9 +753,28 @@ batch_items: Final = Table(
     Column("run", SmallInteger, nullable=False),
     Column("step", SmallInteger, nullable=False),
     Column("sequence", BigInteger),
+    Column("address_id", BigInteger),
+    Column("household", Text),
+    Column("pulled_at", Instant),
+    Column("pulled_why", Text),
     PrimaryKeyConstraint("batch_id", "job_id", "recipient_id", "run", "step"),
     sqlite_with_rowid=False,
 )
+Index(
+    "ix_batch_items_sequence",
+    batch_items.c.batch_id,
+    batch_items.c.sequence,
+    unique=True,
+    sqlite_where=batch_items.c.sequence.is_not(None),
+    postgresql_where=batch_items.c.sequence.is_not(None),
+)
+Index(
+    "ix_batch_items_household",
+    batch_items.c.household,
+    sqlite_where=batch_items.c.household.is_not(None),
+    postgresql_where=batch_items.c.household.is_not(None),
+)
+Index("ix_batch_items_send", batch_items.c.job_id, batch_items.c.recipient_id)
 
 idempotency: Final = Table(
     "idempotency",

@@ -57,8 +57,11 @@ _SENDS: Final = Level(
         "trouble_at_the_provider_fails_nobody_for_good",
         "the_same_message_twice_has_the_same_key",
         "no_failure_or_log_leaks_a_person_a_body_or_a_secret",
-        "an_export_is_deterministic",
-        "an_export_counts_its_records",
+        "a_batch_is_made_again_byte_for_byte",
+        "a_part_holds_its_pieces_and_no_others",
+        "a_part_keeps_the_numbers_of_its_pieces",
+        "a_refused_piece_leaves_nothing_of_its_part",
+        "the_papers_add_up",
     ),
 )
 _REPORTS: Final = Level(

@@ -47,6 +47,7 @@ def outbound(
             offer="spring",
             title="15 %",
             valid_until=datetime(2026, 4, 1, tzinfo=UTC),
+            url=f"https://gateway.example/r/23456789BCD{number % 10}/k1/AAAABBBBCCCCDDDD",
         ),
     )
     return msgspec.structs.replace(message, **changes)

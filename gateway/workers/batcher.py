@@ -3,28 +3,27 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from gateway.contract import BatchTicket, ChannelMisconfigured, Failure, Outbound, Piece, PieceRefused, PrintFile
-from gateway.domain.words import SendKey
-from gateway.rendering import RenderBatch, Rendered
-from gateway.services import compose, housekeeping, printing
+from gateway.contract import Failure
+from gateway.services import housekeeping, printing
 from gateway.services.claim import claim, places_due
 from gateway.services.printing import Batch
+from gateway.services.problems import Conflict
 from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
+from gateway.workers.press import Progress, mend, print_out
 
 log: Any = structlog.get_logger()
 
 _LEASE: Final = timedelta(minutes=2)
 _RENEWED_EVERY_S: Final = 30.0
 _WAIT_S: Final = 0.5
-_PAGE: Final = 500
 
 
 async def gather(crew: Crew, channel: str) -> int:
@@ -54,25 +53,52 @@ async def export_closed(crew: Crew, folder: Path, kinds: Sequence[str] | None = 
         try:
             async with _alone(crew, f"print:{public_id}") as is_free:
                 if is_free:
-                    await _export(crew, public_id, folder)
+                    await print_out(crew, public_id, folder)
                     written += 1
         except Exception as error:
-            why = str(error) if isinstance(error, Failure) else type(error).__name__
+            why = str(error) if isinstance(error, (Failure, Conflict)) else type(error).__name__
             log.error("batch.not_written", batch=public_id, error=why)
             faults.append(error)
+    await remove_files(crew, folder)
     if faults:
         raise faults[0]
     return written
 
 
-async def export(crew: Crew, public_id: str, folder: Path) -> Batch:
-    """Write the files of a closed batch into `folder/<id>`, or wait for the process that is at it."""
+async def export(
+    crew: Crew, public_id: str, folder: Path, tell: Callable[[Progress], None] = lambda progress: None
+) -> Batch:
+    """Write the files of a closed batch into `folder/<id>`, or wait for the process that is at it.
+
+    Of one that is written already, files that are missing or were altered are made again. Raises Conflict where that
+    cannot be done, or would not give the same.
+    """
     while (batch := await crew.db.read(printing.get, public_id)).state == "closed":
         async with _alone(crew, f"print:{public_id}") as is_free:
             if is_free:
-                return await _export(crew, public_id, folder)
+                return await print_out(crew, public_id, folder, tell)
         await asyncio.sleep(_WAIT_S)
+    async with _alone(crew, f"print:{public_id}") as is_free:
+        if is_free:
+            await mend(crew, batch, folder)
     return batch
+
+
+async def remove_files(crew: Crew, folder: Path) -> int:
+    """Remove from this machine what was kept long enough. Returns of how many batches."""
+    removed = 0
+    for public_id, kept in await crew.db.read(printing.files_to_remove):
+        # Of a folder on another machine, the process there will tell.
+        if Path(kept) == folder / public_id and await asyncio.to_thread(_remove, Path(kept)):
+            await crew.db.write(printing.files_removed, public_id)
+            removed += 1
+    return removed
+
+
+def _remove(folder: Path) -> bool:
+    was_here = folder.is_dir()
+    shutil.rmtree(folder, ignore_errors=True)
+    return was_here
 
 
 @contextlib.asynccontextmanager
@@ -96,81 +122,3 @@ async def _renew(crew: Crew, name: str) -> None:
         await asyncio.sleep(_RENEWED_EVERY_S)
         with contextlib.suppress(Unavailable):
             await crew.db.write(housekeeping.take_lead, name, crew.name, _LEASE)
-
-
-async def _export(crew: Crew, public_id: str, folder: Path) -> Batch:
-    """Check a closed batch once more and write its files.
-
-    Begun again after a crash it starts from nothing. Pieces that are stopped or refused while it
-    works are left out, and the files written again without them.
-    """
-    batch = await crew.db.read(printing.get, public_id)
-    if batch.state != "closed":
-        return batch
-    left = await crew.db.write(printing.check, crew.installation, public_id)
-    while True:
-        messages = await _messages(crew, batch.channel, left)
-        printed, files = await _write(crew, batch, messages, folder / public_id)
-        stopped = await crew.db.write(printing.exported, public_id, printed, str(folder / public_id), files)
-        if not stopped:
-            log.info("batch.exported", batch=public_id, pieces=len(printed))
-            return await crew.db.read(printing.get, public_id)
-        left = [key for key in printed if key not in stopped]
-
-
-async def _messages(crew: Crew, channel: str, keys: Sequence[SendKey]) -> dict[SendKey, Outbound]:
-    """The rendered pieces in their order; those that cannot be made fail, each for its reason."""
-    messages: dict[SendKey, Outbound] = {}
-    refused: dict[SendKey, str] = {}
-    untried = False
-    for start in range(0, len(keys), _PAGE):
-        drafts = await crew.db.read(compose.drafts_of, crew.installation, channel, keys[start : start + _PAGE])
-        refused |= {draft.key: "no_address" for draft in drafts.drafts if not draft.addresses}
-        for digest, content in drafts.contents.items():
-            group = [draft for draft in drafts.drafts if draft.content_hash == digest and draft.addresses]
-            batch = RenderBatch(content=content, contexts=[draft.context for draft in group])
-            for draft, result in zip(group, await crew.pool.render(batch), strict=True):
-                if isinstance(result, Rendered):
-                    [message] = compose.outbounds(crew.installation, channel, draft, result.locale, result.parts)
-                    messages[draft.key] = message
-                elif result.was_tried:
-                    refused[draft.key] = result.told()
-                else:
-                    untried = True
-    if refused:
-        await crew.db.write(printing.refuse, crew.installation, refused)
-    if untried:
-        return await _messages(crew, channel, [key for key in keys if key not in refused])
-    return {key: messages[key] for key in keys if key in messages}
-
-
-async def _write(
-    crew: Crew, batch: Batch, messages: Mapping[SendKey, Outbound], folder: Path
-) -> tuple[list[SendKey], list[PrintFile]]:
-    """Write the files, again without every piece that the channel refuses. Nothing left, nothing written."""
-    keys = list(messages)
-    channel = crew.registry.ready[batch.channel].channel
-    while keys:
-        pieces = [Piece(sequence=number, message=messages[key]) for number, key in enumerate(keys, start=1)]
-        ticket = BatchTicket(
-            id=batch.id,
-            job_name=batch.job_name,
-            pieces=len(pieces),
-            mailing_on=batch.mailing_at.date(),
-            created_at=batch.opened_at,
-        )
-        await asyncio.to_thread(_empty, folder)
-        try:
-            return keys, await channel.export(ticket, pieces, folder)
-        except PieceRefused as refusal:
-            if not 1 <= refusal.sequence <= len(keys):
-                raise ChannelMisconfigured("adapter-bug", f"refused piece {refusal.sequence}, which is none") from None
-            key = keys.pop(refusal.sequence - 1)
-            await crew.db.write(printing.refuse, crew.installation, {key: refusal.code})
-    await asyncio.to_thread(_empty, folder)
-    return [], []
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)

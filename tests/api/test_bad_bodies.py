@@ -20,6 +20,8 @@ BODIES = {
     "validate": ("POST", "/v1/coupons:validate"),
     "redeem": ("POST", "/v1/coupons:redeem"),
     "hand-over": ("POST", "/v1/batches/bat_none:hand-over"),
+    "mailed": ("POST", "/v1/batches/bat_none:mailed"),
+    "returns": ("POST", "/v1/returns"),
     "webhook": ("POST", "/v1/webhooks"),
     "redeliver": ("POST", "/v1/webhooks/ep_none:redeliver-failed"),
 }
@@ -236,6 +238,9 @@ OFFER = {"title": "15 %", "kind": "percentage", "value": 15}
         ("redeem", {"code": "x", "place": "\0"}, "/place"),
         ("redeem", {}, "/code"),
         ("hand-over", {"mailing_at": "2026-12-01T00:00:00"}, "/mailing_at"),
+        ("mailed", {"at": "2026-12-01T00:00:00"}, "/at"),
+        ("returns", {"reason": "refused", "piece": "bat_x", "at": "2026-12-01T00:00:00Z"}, "/piece"),
+        ("returns", {"reason": "refused"}, "/piece"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

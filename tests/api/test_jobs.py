@@ -138,6 +138,19 @@ async def test_writing_without_consent_needs_a_scope_of_its_own(small_house: Hou
     assert accepted.status_code == 201
 
 
+async def test_a_job_with_offers_by_segment_is_shown_as_it_was_accepted(small_house: House) -> None:
+    small_house.add_offer("w15")
+    small_house.add_offer("w30")
+    italy = {"segment": "italia", "where": {"op": "country", "any_of": ["IT"]}, "offer": "w30"}
+    poland = {"segment": "polska", "where": {"op": "country", "any_of": ["PL"]}}
+    async with small_house.client("jobs:write", "jobs:read") as client:
+        made = await client.post("/v1/jobs", json=job_input(offer="w15", offers=[italy, poland]), headers=KEY)
+        shown = await client.get(f"/v1/jobs/{made.json()['id']}")
+        bad = await client.post("/v1/jobs:preview", json=job_input(offers=[{**italy, "where": {"op": "nobody"}}]))
+    assert shown.json()["offers"] == [italy, poland | {"offer": None}]
+    assert (bad.status_code, bad.json()["errors"][0]["pointer"]) == (422, "/offers/0/where/op")
+
+
 async def test_an_offer_that_does_not_exist_is_pointed_at(small_house: House) -> None:
     async with small_house.client("jobs:write") as client:
         answer = await client.post("/v1/jobs", json=job_input(offer="none"), headers=KEY)
@@ -299,7 +312,7 @@ async def test_a_report_tells_what_the_job_brought_against_its_holdout(house: Ho
     assert over["lift"]["absolute"]["value"] == 0.0
     assert over["lift"]["relative"] == {"value": None, "low": -1.0, "high": None}
     assert late["no_lift"] is None
-    assert "job_a,lift,,,relative_high,holdout,\r\n" in table
+    assert "job_a,lift,,,,,relative_high,holdout,\r\n" in table
 
 
 async def test_a_report_without_a_holdout_says_why_it_tells_no_lift(small_house: House) -> None:

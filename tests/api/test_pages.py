@@ -5,11 +5,13 @@ from datetime import timedelta
 from html.parser import HTMLParser
 from string import Formatter
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from msgspec import structs
 
+from gateway.api.misses import MOST
 from gateway.api.pages.click import in_ascii
 from gateway.api.pages.texts import LANGUAGES, language_wished
 from gateway.contract import Outbound
@@ -17,6 +19,7 @@ from gateway.domain.coupon import new_code
 from gateway.domain.languages import WORDS, language_of
 from gateway.domain.tokens import MessageRef
 from gateway.rendering import RenderPool
+from gateway.services.coupon_links import coupon_url
 from gateway.storage import coupons
 from gateway.storage.database import Database
 from gateway.storage.tables import consents, events
@@ -247,7 +250,7 @@ async def test_the_page_of_a_coupon_tells_what_it_gives_and_changes_nothing(hous
 
 
 async def test_the_page_of_a_coupon_says_when_it_is_used_or_over(small_house: House) -> None:
-    code = coupon_of(small_house, valid_for=timedelta(hours=72), min_order_minor=5000)
+    code = coupon_of(small_house, valid_for=timedelta(hours=72))
     async with small_house.client() as visitor, small_house.client("coupons:redeem") as till:
         await till.post("/v1/coupons:redeem", json={"code": code}, headers={"Idempotency-Key": "k"})
         assert "è già stato usato" in (await visitor.get(f"/r/{code}")).text
@@ -277,6 +280,76 @@ async def test_an_unknown_coupon_is_a_page_that_says_so(small_house: House) -> N
             page = await visitor.get(f"/r/{code}")
             assert page.status_code == 404
             expect_plain(page, "en")
+
+
+async def test_the_signed_page_of_a_coupon_is_read_in_capitals_too_and_changes_nothing(house: House) -> None:
+    code = coupon_of(house)
+    plain = code.replace("-", "")
+    path = coupon_url(house.installation, plain, "w15").removeprefix(PUBLIC_URL)
+    assert path == path.replace("/r/", "/R/").upper().replace("/R/", "/r/")
+    async with house.client() as visitor:
+        for each in (path, path.upper(), path.lower()):
+            page = await visitor.get(each)
+            assert page.status_code == 200, each
+            expect_plain(page, "it")
+            assert code in page.text
+    with house.db.snapshot() as tx:
+        row = coupons.find(tx, plain)
+    assert row is not None
+    assert row.redeemed_at is None
+
+
+async def test_a_signature_of_another_code_offer_or_key_is_none(small_house: House) -> None:
+    code = coupon_of(small_house).replace("-", "")
+    house = small_house.installation
+    right = coupon_url(house, code, "w15").rpartition("/")[2]
+    other_offer = coupon_url(house, code, "w16").rpartition("/")[2]
+    other_code = coupon_url(house, new_code(), "w15").rpartition("/")[2]
+    changed = right[:-1] + ("A" if right[-1] != "A" else "B")
+    wrong = [
+        other_offer,
+        other_code,
+        changed,
+        right[1:],
+        "2" + right[1:],
+        "01" + right[1:],
+        right + "A",
+        "x",
+        "1" + "Ä" * 16,
+    ]
+    async with small_house.client() as visitor:
+        assert (await visitor.get(f"/r/{code}/{right}")).status_code == 200
+        for signature in wrong:
+            page = await visitor.get(f"/r/{code}/{quote(signature)}")
+            assert page.status_code == 404, signature
+        assert (await visitor.get(f"/r/{new_code()}/{right}")).status_code == 404
+
+
+async def test_whoever_tries_codes_at_the_page_has_to_wait_and_signed_links_go_on(small_house: House) -> None:
+    code = coupon_of(small_house).replace("-", "")
+    path = coupon_url(small_house.installation, code, "w15").removeprefix(PUBLIC_URL)
+    async with small_house.client() as visitor:
+        for _ in range(MOST["unknown"]):
+            assert (await visitor.get(f"/r/{new_code()}")).status_code == 404
+        refused = await visitor.get(f"/r/{code}")
+        assert (refused.status_code, 1 <= int(refused.headers["retry-after"]) <= 60) == (429, True)
+        assert (await visitor.get(path)).status_code == 200
+
+
+async def test_the_page_of_a_coupon_says_what_is_left_of_it(small_house: House) -> None:
+    code = coupon_of(small_house, kind="amount", value=5000, partial=True, currency="EUR")
+    async with small_house.client() as visitor, small_house.client("coupons:redeem") as till:
+        body = {"code": code, "order_minor": 1250, "currency": "EUR"}
+        await till.post("/v1/coupons:redeem", json=body, headers={"Idempotency-Key": "k"})
+        text = (await visitor.get(f"/r/{code}")).text
+    assert re.search(r"Credito residuo: 37,50\s€", text)
+    assert "una volta sola" not in text
+
+
+async def test_the_page_of_a_coupon_of_three_uses_counts_them(small_house: House) -> None:
+    code = coupon_of(small_house, uses_per_coupon=3)
+    async with small_house.client() as visitor:
+        assert "Utilizzi rimasti: 3" in (await visitor.get(f"/r/{code}")).text
 
 
 async def test_while_the_database_is_away_a_page_asks_to_try_again(sqlite_db: Database) -> None:

@@ -39,6 +39,24 @@ async def test_a_preview_counts_and_renders_samples_and_stores_nothing(rendering
     assert sample["error"] is None
 
 
+async def test_segments_are_counted_and_samples_show_the_offer_of_their_own(rendering_house: House) -> None:
+    rendering_house.add_offer("w15", title="15 %")
+    rendering_house.add_offer("gratis", title="Бесплатно", codes={"kind": "own", "prefix": "VP"})
+    rendering_house.add_people("anna", country="IT")
+    rendering_house.add_people("olga", country="PL")
+    italy = {"segment": "italia", "where": {"op": "country", "any_of": ["IT"]}, "offer": "gratis"}
+    asked = body(text="{{ coupon.title }} {{ coupon.url }}", anna="Roma", olga="Łódź") | {"offers": [italy]}
+    async with rendering_house.client("jobs:write") as client:
+        told = (await client.post("/v1/jobs:preview", json=asked)).json()
+    assert [tuple(each.values()) for each in told["segments"]] == [("italia", "gratis", 1, 1), (None, "w15", 1, 1)]
+    page = likeness.url(rendering_house.installation, "r")
+    shown = {each["recipient"]: (each["parts"]["subject"], each["parts"]["text"]) for each in told["samples"]}
+    assert shown == {
+        "anna": ("Anna, Roma: VP-XXXX-XXXX-XXXX", f"Бесплатно {page}"),
+        "olga": ("Olga, Łódź: XXXX-XXXX-XXXX", f"15 % {page}"),
+    }
+
+
 async def test_a_missing_value_is_shown_as_the_error_that_the_send_would_get(rendering_house: House) -> None:
     rendering_house.add_offer()
     rendering_house.add_people("anna")

@@ -108,7 +108,7 @@ def test_the_folder_may_be_named_by_the_environment(shell: Shell) -> None:
 def test_a_database_that_does_not_answer_is_told(tmp_path: Path, shell: Shell, closed_port: int) -> None:
     url = f"postgresql://gateway:s3cret-word@127.0.0.1:{closed_port}/shop"
     away = Shell(Place(tmp_path / "away", database_url=url))
-    for command in (["migrate"], ["serve"], ["worker"], ["key", "list"], ["export", "batch", "bat_x"]):
+    for command in (["migrate"], ["serve"], ["worker"], ["key", "list"], ["postal", "export", "bat_x"]):
         told = away.refused(*command)
         assert f"Error: the database shop at 127.0.0.1:{closed_port} cannot be used: " in told
         assert "s3cret-word" not in told

@@ -3,6 +3,7 @@
 from io import StringIO
 from pathlib import Path
 
+import pikepdf
 import pytest
 from rich.console import Console
 
@@ -10,6 +11,8 @@ from gateway.demo.bench import ground_for, measure
 from gateway.demo.bench.figures import Figure
 from gateway.demo.bench.machine import this_machine
 from gateway.demo.bench.paper import show_figures, show_machine
+from gateway.demo.bench.plain_pages import write_plain_pages
+from gateway.demo.bench.press import measure_press
 from gateway.demo.bench.transport import measure_transport
 from gateway.storage.scratch import Scratch, SqliteScratch, postgres
 
@@ -55,6 +58,18 @@ async def test_the_transport_is_measured_in_both_ways_of_talking() -> None:
         "SMTP transport, one command at a time",
     ]
     assert all(figure.value > 0 and figure.unit == "mails/s" for figure in figures)
+
+
+def test_a_printed_piece_is_compared_with_a_plain_page_that_can_be_read(tmp_path: Path) -> None:
+    [figure] = measure_press(120)
+    assert figure.value > 0
+    assert figure.ratio is not None
+    assert figure.ratio > 0
+    plain = tmp_path / "plain.pdf"
+    write_plain_pages([(["Lucia Provà"], "ABCD2345WXYZ", "HTTPS://GO.EXAMPLE.COM/R/ABCD2345WXYZ")], plain)
+    with pikepdf.open(plain) as pdf:
+        assert len(pdf.pages) == 1
+        assert pdf.check_pdf_syntax() == []
 
 
 @pytest.mark.parametrize(("ratio", "says_so"), [(0.39, True), (0.40, False)])

@@ -14,11 +14,16 @@ from gateway.demo.paper import Mailing, Printed
 from gateway.demo.people import Person, Standing, person
 from gateway.demo.postbag import Message
 from gateway.demo.receivers.twilio_reports import Callback
-from gateway.demo.shop import Batch, Count, Forecast
-from gateway.services.report import ChannelReport, Earned, JobReport, OfferReport, Outcome, StepReport
+from gateway.demo.shop import Batch, Count, Forecast, TillReport
+from gateway.demo.stall import Market
+from gateway.services.earnings import Earned, OfferReport
+from gateway.services.report import ChannelReport, JobReport, Outcome, StepReport
 
 NOON = datetime(1998, 7, 1, 12, tzinfo=UTC)
 """In Rome two in the afternoon."""
+
+
+TOLD = TillReport(received=2, redeemed=1, replayed=0, outcomes={"redeemed": 1, "double_use": 1})
 
 
 def roman(number: int, standing: Standing = "granted") -> Person:
@@ -29,6 +34,16 @@ def roman(number: int, standing: Standing = "granted") -> Person:
 
 CHIARA, ELISA, NOEMI, PERLA = (roman(number) for number in (1, 2, 3, 4))
 CODES = {one.id: f"2222-2222-{one.customer}" for one in (CHIARA, ELISA, NOEMI, PERLA)}
+
+
+USE = Use(
+    person=CHIARA,
+    channel="email",
+    code=CODES[CHIARA.id],
+    order_minor=2_000,
+    cancelled_sends=0,
+    at=NOON + timedelta(hours=1),
+)
 
 
 def message(owner: Person, channel: str, id: str, at: datetime = NOON) -> Message:
@@ -64,6 +79,7 @@ def channel(name: str, outcome: str, reason: str | None = None, sends: int = 1) 
         unsubscribed=0,
         complained=0,
         redeemed=0,
+        reversed=0,
         earned=(),
     )
 
@@ -84,15 +100,20 @@ def ledger(*channels: ChannelReport, people: int = 5, redeemed: int = 1, order_m
         ended={"completed": 5},
         in_doubt=0,
         steps=(StepReport(number=1, name="coupon", people=people, people_sent=4, people_reached=4, channels=channels),),
-        offer=OfferReport(
-            key="winback-15",
-            title="−15 %",
-            published=4,
-            redeemed=redeemed,
-            redemption_rate=None,
-            unattributed=0,
-            earned=(Earned(currency="USD", orders=redeemed, order_minor=order_minor),),
+        offers=(
+            OfferReport(
+                key="winback-15",
+                title="−15 %",
+                published=4,
+                used=redeemed,
+                redeemed=redeemed,
+                reversed=0,
+                redemption_rate=None,
+                unattributed=0,
+                earned=(Earned(currency="USD", orders=redeemed, order_minor=order_minor),),
+            ),
         ),
+        segments=(),
         yielded_to=(),
         preferred_over=(),
         lift=None,
@@ -127,16 +148,7 @@ def good() -> Findings:
         ],
         ledger=ledger(both, *ARRIVED[1:]),
         business_at=lambda at: at,
-        uses=[
-            Use(
-                person=CHIARA,
-                channel="email",
-                code=CODES[CHIARA.id],
-                order_minor=2_000,
-                cancelled_sends=0,
-                at=later,
-            )
-        ],
+        uses=[USE],
         farewells=[Farewell(person=ELISA, at=later)],
         forecast=Forecast(
             audience=5,
@@ -149,11 +161,12 @@ def good() -> Findings:
         left_out=Counter({("email", "no_consent"): 1}),
         mailing=Mailing(
             batch=Batch(id="bat_1", job="job_1", state="handed_over", pieces=1, printed=1, mailing_at=NOON, files=[]),
-            printed=Printed(files=(), pages=1, code_ends={1: CODES[PERLA.id][-4:]}),
+            printed=Printed(files=(), pages=2, sides=2, code_ends={1: CODES[PERLA.id][-4:]}),
             pieces=[Piece(sequence=1, person=PERLA, code=CODES[PERLA.id])],
             pull=frozenset(),
         ),
         race=Race(tills=12, sold=1, refused=11),
+        market=Market(listed_bytes=0, uses=[USE], report=TOLD, again=TOLD),
     )
 
 
@@ -196,7 +209,8 @@ def hours_later(original: Message, hours: int, id: str) -> Message:
         (lambda found: replace(found, reports=found.reports[:1]), "SMS reports: all on record"),
         (
             lambda found: replace(
-                found, mailing=replace(found.mailing, printed=Printed(files=(), pages=1, code_ends={1: "9999"}))
+                found,
+                mailing=replace(found.mailing, printed=Printed(files=(), pages=2, sides=2, code_ends={1: "9999"})),
             ),
             "cards: pages, manifest, ledger, code by code",
         ),
@@ -221,6 +235,14 @@ def hours_later(original: Message, hours: int, id: str) -> Message:
             "people with two codes, over all channels",
         ),
         (lambda found: replace(found, race=Race(tills=12, sold=2, refused=10)), "one code at many tills at once"),
+        (
+            lambda found: replace(found, market=replace(found.market, report=replace(TOLD, redeemed=2))),
+            "tills without a network, told twice",
+        ),
+        (
+            with_messages(hours_later(MAIL, 2, "<m3@records.example>")),
+            "last calls to people who had bought at the market",
+        ),
         (
             lambda found: replace(found, ledger=ledger(*ARRIVED, LEFT_OUT, order_minor=1_999)),
             "redemptions and revenue",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.domain.address import BadAddress, PlaceToReach, normalise
+from gateway.domain.address import BadAddress, PlaceToReach, normalise, warnings
 from gateway.domain.recipient import AddressInput
 
 
@@ -179,16 +179,16 @@ def test_a_letter_box_is_the_same_for_all_who_share_it() -> None:
 
 def test_letters_of_every_alphabet_go_on_an_envelope() -> None:
     for street, city in (("Ставропольская ул. 3", "Москва"), ("Οδός Ερμού 5", "Αθήνα"), ("شارع الحمراء ٧", "بيروت")):
-        found = place("postal", street=street, city=city, country="XX")
+        found = place("postal", street=street, city=city, country="LB")
         assert (found.data["street"], found.data["city"]) == (street, city)
 
 
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ({"street": ""}, "needs street"),
-        ({"city": "  "}, "needs city"),
-        ({"country": ""}, "needs country"),
+        ({"street": ""}, "street is missing"),
+        ({"city": "  "}, "city is missing"),
+        ({"country": ""}, "country is missing"),
         ({"country": "Italia"}, "two capitals"),
         ({"country": "it"}, "two capitals"),
         ({"planet": "Terra"}, "has no planet"),
@@ -203,6 +203,42 @@ def test_a_postal_address_that_cannot_be_printed_is_refused(lines: dict[str, str
     with pytest.raises(BadAddress, match=said):
         # As the decoder would after it let U+0000 through.
         normalise(_unchecked({**LINES, **lines}))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ({"postcode": ""}, r"data: postcode is missing \(such as 00144 or 47037\)"),
+        ({"postcode": "2012"}, r"data: postcode has not the form of IT \(such as 00144 or 47037\)"),
+        ({"street": "", "postcode": "D-1"}, "data: street is missing; postcode has not the form"),
+        ({"country": "XX"}, "data: country is no ISO 3166-1 code"),
+        ({"street2": "1" * 201}, "data: street2: longer than 200 characters"),
+        ({"country": "GB", "postcode": "SW1A"}, r"data: postcode has not the form of GB \(such as M1 1AA"),
+    ],
+)
+def test_where_no_letter_would_arrive_all_fields_are_told_and_no_value(lines: dict[str, str], said: str) -> None:
+    with pytest.raises(BadAddress, match=said) as caught:
+        place("postal", **{**LINES, **lines})
+    assert "Roma" not in str(caught.value)
+
+
+def test_a_postcode_is_kept_as_its_country_writes_it() -> None:
+    lines = {**LINES, "country": "PL", "city": "Łódź"}
+    one, other = place("postal", **lines | {"postcode": "00050"}), place("postal", **lines | {"postcode": " 00-050"})
+    assert one.data["postcode"] == "00-050"
+    assert one.match_key == other.match_key
+
+
+def test_a_company_and_whoever_takes_the_mail_in_are_kept_and_make_no_other_place() -> None:
+    found = place("postal", **LINES, company="Bottega Esempio", care_of="Famiglia Ćwikła")
+    assert (found.data["company"], found.data["care_of"]) == ("Bottega Esempio", "Famiglia Ćwikła")
+    assert found.match_key == place("postal", **LINES).match_key
+
+
+def test_what_is_odd_about_a_postal_address_is_told_and_not_refused() -> None:
+    odd = place("postal", **LINES, region="Atlantide")
+    assert warnings("postal", odd.data) == ("region is none that IT has",)
+    assert warnings("postal", LINES) == warnings("email", {}) == ()
 
 
 def _unchecked(data: dict[str, str]) -> AddressInput:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.caps import Rival, Spend
+from gateway.domain.cut_off import Mailing
 from gateway.domain.plan import ORDER, Facts, Queue, Reason, Route, Rules, Skip, decide
 from gateway.domain.policy import CapRule, QuietRule
 from gateway.domain.wall_time import next_wall_time
@@ -20,7 +21,7 @@ ROME = ZoneInfo("Europe/Rome")
 HOUR = timedelta(hours=1)
 EMAIL = Route(channel="email", address_kind="email", basis="opt_in")
 SMS = Route(channel="sms", address_kind="phone", basis="opt_in")
-POST = Route(channel="post", address_kind="postal", basis="opt_out", lead=48 * HOUR)
+POST = Route(channel="post", address_kind="postal", basis="opt_out", mailing=Mailing(lead=48 * HOUR))
 SCREENED = Route(channel="email", address_kind="email", basis="opt_out", registers_in={"IT": ("rpo",)})
 FULL = CapRule(name="one-a-day", max=1, window=24 * HOUR)
 ALWAYS_QUIET = QuietRule(from_=time(0), to=time(0))

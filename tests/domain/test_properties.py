@@ -14,6 +14,7 @@ from msgspec import structs
 
 from gateway.domain.caps import Rival, Spend
 from gateway.domain.consent import ConsentState, latest
+from gateway.domain.cut_off import Mailing
 from gateway.domain.explain import explain
 from gateway.domain.plan import ORDER, Facts, Queue, Route, Rules, Skip, decide
 from gateway.domain.policy import CapRule, QuietRule
@@ -90,7 +91,7 @@ def route(channel: str) -> Route:
         basis="opt_out",
         basis_in={"DE": "opt_in"},
         registers_in={"IT": ("rpo",)} if channel == "post" else {},
-        lead=LEADS[channel],
+        mailing=Mailing(lead=LEADS[channel]),
     )
 
 

@@ -261,6 +261,14 @@ def test_a_required_part_that_comes_out_empty_is_refused() -> None:
         render(" {{ recipient.name }} ", name="")
 
 
+def test_a_coupon_leads_to_its_own_page_also_from_a_link() -> None:
+    part = compile_part('<a href="{{ coupon.url }}">−10 %</a>', "html", Part(kind="html"), "it")
+    coupon = CouponNames(code="A", title="B", url="https://gateway.example.com/r/ABCD/1ABC")
+    assert part.render(context(coupon=coupon)) == '<a href="https://gateway.example.com/r/ABCD/1ABC">−10 %</a>'
+    with pytest.raises(RenderRefused, match="not a web address"):
+        part.render(context(coupon=CouponNames(code="A", title="B", url="javascript:alert(1)")))
+
+
 def test_formats_follow_the_recipients_locale_and_zone() -> None:
     coupon = CouponNames(code="A", title="B", valid_until=datetime(2026, 1, 31, 23, 30, tzinfo=UTC))
     source = "{{ coupon.valid_until|date }} {{ coupon.valid_until|time }}"

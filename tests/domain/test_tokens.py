@@ -1,6 +1,7 @@
 """Tokens: only ours open, and only for what they were made for."""
 
 import base64
+import re
 
 import pytest
 from hypothesis import given
@@ -157,3 +158,43 @@ def test_what_an_older_key_sealed_opens_for_as_long_as_it_is_in_the_ring() -> No
     assert rotated.seal(b"a secret", "ep_1")[0] == 2
     with pytest.raises(BadToken):
         KeyRing(2, {2: b"b" * 32}, PEPPER).unseal(sealed, "ep_1")
+
+
+def test_a_short_signature_is_short_and_fit_for_a_qr_code() -> None:
+    for current in (1, 9, 255):
+        signature = KeyRing(current, {current: b"k" * 32}, b"p" * 32).sign_short("coupon", b"ABC")
+        assert re.fullmatch(rf"{current}[A-Z2-7]{{16}}", signature)
+
+
+def test_a_short_signature_is_of_one_payload_purpose_and_key() -> None:
+    ring, other = KeyRing(1, {1: b"k" * 32}, b"p" * 32), KeyRing(1, {1: b"o" * 32}, b"p" * 32)
+    signature = ring.sign_short("coupon", b"ABC")
+    ring.expect_short("coupon", b"ABC", signature)
+    for keys, purpose, payload in ((ring, "coupon", b"ABD"), (ring, "click", b"ABC"), (other, "coupon", b"ABC")):
+        with pytest.raises(BadToken):
+            keys.expect_short(purpose, payload, signature)
+
+
+def test_a_short_signature_holds_for_as_long_as_its_key_is_in_the_ring() -> None:
+    signature = KeyRing(1, {1: b"k" * 32}, b"p" * 32).sign_short("coupon", b"ABC")
+    rotated = KeyRing(12, {1: b"k" * 32, 12: b"n" * 32}, b"p" * 32)
+    rotated.expect_short("coupon", b"ABC", signature)
+    rotated.expect_short("coupon", b"ABC", rotated.sign_short("coupon", b"ABC"))
+    with pytest.raises(BadToken):
+        KeyRing(12, {12: b"n" * 32}, b"p" * 32).expect_short("coupon", b"ABC", signature)
+
+
+@given(st.text(max_size=24))
+def test_any_text_is_no_short_signature(text: str) -> None:
+    with pytest.raises(BadToken):
+        KeyRing(1, {1: b"k" * 32}, b"p" * 32).expect_short("coupon", b"ABC", text)
+
+
+def test_every_change_of_a_short_signature_is_refused() -> None:
+    ring = KeyRing(1, {1: b"k" * 32}, b"p" * 32)
+    signature = ring.sign_short("coupon", b"ABC")
+    for place in range(len(signature)):
+        for symbol in "ABCDEFGHIJKLMNOPQRSTUVWXYZ01234567":
+            if symbol != signature[place]:
+                with pytest.raises(BadToken):
+                    ring.expect_short("coupon", b"ABC", signature[:place] + symbol + signature[place + 1 :])

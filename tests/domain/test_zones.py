@@ -27,7 +27,8 @@ def phone(number: str) -> PlaceToReach:
 
 
 def letter_box(country: str) -> PlaceToReach:
-    return normalise(AddressInput(kind="postal", data={"street": "1", "city": "Πάτρα", "country": country}))
+    lines = {"street": "1", "postcode": "262 22", "city": "Πάτρα", "country": country}
+    return normalise(AddressInput(kind="postal", data=lines))
 
 
 def zones(*numbers: str, country: str | None = None, time_zone: str | None = None) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ def test_the_wheel_has_every_file_of_the_two_packages_and_nothing_else(copy: Pat
         "gateway/py.typed",
         "gateway/starter/gateway.toml",
         "gateway/starter/countries/it.toml",
+        "gateway/starter/designs/example-postcard.toml",
         "channels/postal/card.typ",
     } <= names
 

@@ -45,6 +45,12 @@ def test_strings_become_secrets_and_paths_where_the_type_says_so() -> None:
     assert told.ca_file == Path("/etc/ca.pem")
 
 
+def test_a_relative_path_begins_where_the_settings_are() -> None:
+    told = decode("email", {"host": "mail.example", "ca_file": "keys/ca.pem"}, Config, Path("/srv/config"))
+    assert isinstance(told, Config)
+    assert told.ca_file == Path("/srv/config/keys/ca.pem")
+
+
 def test_a_text_that_was_put_in_is_taken_as_the_number_that_it_stands_for() -> None:
     told = config(host=PutIn("25"), port=PutIn("2525"), tls=PutIn("false"), rates={"IT": PutIn("0.5")})
     assert (told.host, told.port, told.tls, told.rates) == ("25", 2525, False, {"IT": 0.5})

@@ -70,7 +70,7 @@ def test_a_class_of_the_right_shape_has_no_faults() -> None:
         ("capabilities", capabilities(timeout_s=120), "timeout_s"),
         ("capabilities", capabilities(timeout_s=float("nan")), "timeout_s"),
         ("capabilities", capabilities(reports=frozenset({"delivered"})), "EventType"),
-        ("capabilities", capabilities(batched=True), "`export`"),
+        ("capabilities", capabilities(batched=True), "`write_part`"),
         ("open", lambda self: None, "`open` must be an `async def`"),
         ("close", None, "`close` must be an `async def`"),
         ("check", lambda self: None, "`check` must be an `async def`"),

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime
-from hashlib import sha256
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from gateway.contract import (
     Address,
     BadSignature,
     BadWebhook,
-    BatchTicket,
     Capabilities,
     ChannelMisconfigured,
     EventType,
@@ -22,9 +19,6 @@ from gateway.contract import (
     Outcome,
     Part,
     PermanentFailure,
-    Piece,
-    PieceRefused,
-    PrintFile,
     ProviderEvent,
     Quiet,
     RateLimited,
@@ -43,7 +37,6 @@ BATCH = outbounds(CAPABILITIES, [Address(kind="loft", value="loft.example")])
 CALL = WebhookRequest(
     method="POST", url="https://gateway.example/hooks/pigeon", headers={}, query=[], body=b"{}", received_at=NOW
 )
-TICKET = BatchTicket(id="b-1", job_name="Весна", pieces=1, mailing_on=date(2026, 4, 1), created_at=NOW)
 DELIVERED = ProviderEvent(type=EventType.DELIVERED, event_id="e-1", at=NOW, message_id="send-1-1")
 
 
@@ -253,51 +246,3 @@ def test_an_event_that_was_not_announced_is_kept_and_noted(recorder: Recorder) -
     told = ProviderEvent(type=EventType.COMPLAINED, event_id="e-1", at=datetime(2026, 1, 1, tzinfo=UTC))
     assert guarded(recorder, parse=returning([told])).parse(CALL) == [told]
     assert recorder.entries == [{"event": "channel.undeclared_event", "type": "complained", "level": "warning"}]
-
-
-# --- export
-
-
-def write(folder: Path, **changes: Any) -> PrintFile:
-    path = folder / "b-1.csv"
-    path.write_bytes(b"1;Anna\r\n")
-    told = {"path": path, "media_type": "text/csv", "records": 1, "bytes": 8}
-    return PrintFile(**{**told, "sha256": sha256(b"1;Anna\r\n").hexdigest(), **changes})
-
-
-async def test_an_export_gives_the_files_it_wrote(recorder: Recorder, tmp_path: Path) -> None:
-    def export(self: Any, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
-        return [write(folder)]
-
-    files = await guarded(recorder, export=export).export(TICKET, [Piece(sequence=1, message=BATCH[0])], tmp_path)
-    assert files == [write(tmp_path)]
-
-
-async def test_a_refused_piece_keeps_its_number_and_a_short_reason(recorder: Recorder, tmp_path: Path) -> None:
-    refusing = raising(PieceRefused(7, "overflow", "x" * 900))
-    with pytest.raises(PieceRefused) as caught:
-        await guarded(recorder, export=refusing).export(TICKET, [], tmp_path)
-    assert (caught.value.sequence, caught.value.code, len(caught.value.detail)) == (7, "overflow", 500)
-
-
-@pytest.mark.parametrize("error", [KeyError("Anna"), SystemExit(), BaseException()])
-async def test_a_bug_in_an_export_pauses_the_channel(recorder: Recorder, tmp_path: Path, error: BaseException) -> None:
-    with pytest.raises(ChannelMisconfigured, match="adapter-bug") as caught:
-        await guarded(recorder, export=raising(error)).export(TICKET, [], tmp_path)
-    assert "Anna" not in f"{caught.value}{recorder.entries}"
-
-
-@pytest.mark.parametrize("changes", [{"path": Path("/etc/hostname")}, {"bytes": 7}, {"sha256": "0" * 64}])
-async def test_a_file_that_is_not_what_the_export_says_is_a_bug(
-    recorder: Recorder, tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    def export(self: Any, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
-        return [write(folder, **changes)]
-
-    with pytest.raises(ChannelMisconfigured, match="adapter-bug"):
-        await guarded(recorder, export=export).export(TICKET, [], tmp_path)
-
-
-async def test_a_channel_that_exports_nothing_says_so(recorder: Recorder, tmp_path: Path) -> None:
-    with pytest.raises(ChannelMisconfigured, match="adapter-bug"):
-        await guarded(recorder).export(TICKET, [], tmp_path)

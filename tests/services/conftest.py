@@ -25,6 +25,7 @@ from gateway.services import (
     expand,
     follow,
     people,
+    mailing,
     printing,
     record,
     redeem,
@@ -150,14 +151,9 @@ class Road:
         with self.db.snapshot() as tx:
             batches = printing.all_of_them(tx)
         for batch in batches:
+            self.print_out(batch.id)
             with self.db.transaction() as tx:
-                printing.close(tx, batch.id)
-            with self.db.transaction() as tx:
-                pieces = printing.check(tx, self.house, batch.id)
-            with self.db.transaction() as tx:
-                printing.exported(tx, batch.id, pieces, "folder", [])
-            with self.db.transaction() as tx:
-                printing.hand_over(tx, self.house, batch.id, at)
+                mailing.hand_over(tx, self.house, batch.id, at)
 
     def report(self, message: Outbound, type: EventType, channel: str = "email") -> None:
         event = ProviderEvent(type=type, event_id=f"{type}-{message.id}", message_id=message.id)

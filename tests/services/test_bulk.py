@@ -353,7 +353,7 @@ PEOPLE: Sequence[dict[str, Any]] = [
             email("eleni@example.com"),
             {"kind": "webpush", "value": "https://push.example.com/1", "data": {"p256dh": "k", "auth": "a"}},
             {"kind": "webpush", "value": "https://push.example.com/2", "data": {"p256dh": "l", "auth": "b"}},
-            {"kind": "postal", "data": {"street": "Ερμού 1", "city": "Αθήνα", "country": "GR", "name": "Ελένη"}},
+            {"kind": "postal", "data": {"street": "Ερμού 1", "postcode": "105 63", "city": "Αθήνα", "country": "GR"}},
         ],
     ),
     person("c-2", name="שרה 🎈"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.services import bulk, sheet
-from gateway.services.csv_columns import Kind
+from gateway.services.csv_columns import Kind, column_at, columns_of, row_of
 from gateway.services.csv_rows import BadHeader, CsvPage, harmless, split
 from gateway.services.ndjson import RowError
 from gateway.storage import activities, audit, consents, recipients
@@ -238,3 +238,11 @@ async def test_an_exported_sheet_is_taken_in_elsewhere_and_is_the_same(world: Wo
         assert b"".join(sheet.rows(tx, "recipients", 1000)) == people
         assert b"".join(sheet.rows(tx, "consents", 1000)) == said
     assert person(world, "c-4").name == '=HYPERLINK("http://evil.example")'
+
+
+def test_the_lines_of_an_address_have_columns_of_their_own() -> None:
+    columns = columns_of("recipients", ["id", "addressee", "company", "care_of", "street", "city", "postal_country"])
+    row, origins = row_of(columns, ["c-1", "Żaneta", "Przykład", "Ćwikła", "Długa 5", "Łódź", "PL"])
+    lines = {"name": "Żaneta", "company": "Przykład", "care_of": "Ćwikła", "street": "Długa 5", "city": "Łódź"}
+    assert row["addresses"] == [{"kind": "postal", "data": {**lines, "country": "PL"}}]
+    assert column_at(origins, "/addresses/0/data") == "street"

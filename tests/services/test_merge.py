@@ -14,7 +14,7 @@ from gateway.contract import EventType, OutcomeUnknown, ProviderEvent
 from gateway.domain.consent import Action, ConsentRow, ConsentState, latest
 from gateway.domain.preferences import OwnCap, Preferences
 from gateway.domain.words import shard_of
-from gateway.services import expand, merge, people, printing, privacy, redeem, timeline, track
+from gateway.services import expand, mailing, merge, people, printing, privacy, redeem, timeline, track
 from gateway.services import preferences as wishes
 from gateway.services.merge import Merged, stricter
 from gateway.services.problems import Conflict, Invalid, NotFound
@@ -286,15 +286,9 @@ def test_a_letter_in_an_open_batch_is_printed_for_the_merged_person(world: World
     merged(world)
     with world.db.snapshot() as tx:
         [batch] = printing.all_of_them(tx)
+    assert [key.recipient_id for key in world.print_out(batch.id)] == [get(world, "new").id]
     with world.db.transaction() as tx:
-        printing.close(tx, batch.id)
-    with world.db.transaction() as tx:
-        keys = printing.check(tx, world.house, batch.id)
-    assert [key.recipient_id for key in keys] == [get(world, "new").id]
-    with world.db.transaction() as tx:
-        printing.exported(tx, batch.id, keys, "folder", [])
-    with world.db.transaction() as tx:
-        printing.hand_over(tx, world.house, batch.id)
+        mailing.hand_over(tx, world.house, batch.id)
     assert sent(world, "new") == [(job_id, 0, "accepted")]
 
 
@@ -308,13 +302,10 @@ def test_a_letter_that_is_being_printed_is_waited_for(world: World) -> None:
         printing.close(tx, batch.id)
     with pytest.raises(Conflict, match="print file"):
         merged(world)
-    with world.db.transaction() as tx:
-        keys = printing.check(tx, world.house, batch.id)
-    with world.db.transaction() as tx:
-        printing.exported(tx, batch.id, keys, "folder", [])
+    world.print_out(batch.id)
     merged(world)
     with world.db.transaction() as tx:
-        assert printing.hand_over(tx, world.house, batch.id).pull == ()
+        assert mailing.hand_over(tx, world.house, batch.id).pull == ()
 
 
 @pytest.mark.parametrize(("told", "holds"), [((("old", "withdrawn", 0), ("new", "granted", 1)), "granted")])

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from gateway.domain.audience import Expression
+from gateway.services import people
 from gateway.storage import audience, clock, recipients
-from tests.builders import World
+from tests.builders import World, person
 
 # What each person has under the attribute x; "none" has no such attribute.
 VALUES: dict[str, Any] = {
@@ -185,3 +186,48 @@ def test_an_activity_of_another_kind_or_of_the_future_does_not_count(shop: World
     assert chosen(shop, {"op": "activity", "kind": "visit"}) == {"never"}
     assert "never" not in chosen(shop, {"op": "activity", "kind": "purchase"})
     assert chosen(shop, {"op": "activity", "kind": "login"}) == set()
+
+
+CONDITIONS: list[dict[str, Any]] = [
+    x(1),
+    x("1", "złoty"),
+    x(True),
+    x(False, 0),
+    x(0.1, 2**53 + 1),
+    x(10**30),
+    x('it\'s "x"; --', "🙂", ""),
+    {"op": "attribute_between", "name": "x", "at_least": 0, "at_most": 1},
+    {"op": "attribute_between", "name": "x", "at_least": 10**300},
+    {"op": "attribute", "name": "a.b", "any_of": [7]},
+    {"op": "country", "any_of": ["IT", "PL"]},
+    {"op": "everyone"},
+    {"op": "activity", "kind": "purchase"},
+    {"op": "activity", "kind": "purchase", "at_least": 1},
+    {"op": "activity", "kind": "purchase", "at_most": 0},
+    {"op": "activity", "kind": "purchase", "dormant_for": "P1D"},
+    {"op": "activity", "kind": "purchase", "amount_at_least_minor": 0},
+]
+
+
+def test_people_who_are_not_written_yet_are_chosen_as_they_will_be(crowd: World) -> None:
+    crowd.people("ada", "bea", grants=(), country="IT")
+    crowd.people("nea", grants=(), country="GR")
+    profiles: dict[str, dict[str, Any]] = {
+        **{id: {"attributes": {"x": value, "other": "złoty"}} for id, value in VALUES.items()},
+        "none": {"attributes": {"a.b": 7, "x.y": 1}},
+        "ada": {"country": "IT"},
+        "bea": {"country": "IT"},
+        "nea": {"country": "GR"},
+    }
+    names = dict(enumerate(profiles, start=1))
+    newcomers = {-n: people.normalised(crowd.house, id, person(id, **profiles[id])) for n, id in names.items()}
+    for condition in CONDITIONS:
+        wheres = [msgspec.convert(each, Expression) for each in ({"op": "not", "of": condition}, condition)]
+        with crowd.db.snapshot() as tx:
+            now = clock.now(tx).business
+            known = recipients.ids_of(tx, list(profiles))
+            would = audience.first_that_would_hold(tx, wheres, now, newcomers)
+            does = audience.first_that_holds(tx, wheres, now, list(known.values()))
+        told = {names[-n]: place for n, place in would.items()}
+        assert told == {id: does[number] for id, number in known.items()}, condition
+        assert {id for id, place in told.items() if place == 1} == chosen(crowd, condition), condition

@@ -20,6 +20,7 @@ from msgspec import Struct
 from gateway.contract import (
     API,
     BatchTicket,
+    BatchTotals,
     Capabilities,
     ChannelMisconfigured,
     Doubtful,
@@ -32,14 +33,17 @@ from gateway.contract import (
     Part,
     PermanentFailure,
     Piece,
-    PieceRefused,
+    PiecesRefused,
+    PrintedPart,
     PrintFile,
     ProviderEvent,
     Quiet,
     RateLimited,
     RecipientGone,
+    Refusal,
     Traced,
     TransientFailure,
+    Unbalanced,
 )
 
 FAILURES = {
@@ -156,32 +160,73 @@ class Devices(Scripted):
 
 
 class Paper(Scripted):
-    """Prints a line a piece. Refuses the text `torn`, and stops before the first file while `jam` is there."""
+    """Prints a line a piece, three pieces a part. Refuses the text `torn`; prints nothing while `jam` is there.
+
+    `parts` has a line for each call of `write_part`: the batch, the number and how many pieces.
+    """
 
     kind = "paper"
     capabilities = Capabilities(address_kind="external_id", parts=TEXT, batched=True)
+    part_size = 3
 
-    def export(self, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
-        self._note("exports", f"{ticket.id} {ticket.pieces}")
+    def write_part(self, ticket: BatchTicket, number: int, pieces: Sequence[Piece], folder: Path) -> list[PrintFile]:
+        self._note("parts", f"{ticket.id} {number} {len(pieces)}")
         if (self.context.files / "jam").exists():
             raise ChannelMisconfigured("jam", "the press is jammed")
-        for piece in pieces:
-            if piece.message.parts["text"] == "torn":
-                raise PieceRefused(piece.sequence, "torn", "the paper is torn")
-            if piece.message.parts["text"] == "stray":
-                raise PieceRefused(0, "stray", "no piece of this batch")
-        content = "".join(f"{piece.sequence} {piece.message.recipient_id}\n" for piece in pieces).encode()
-        path = folder / "pieces.txt"
-        path.write_bytes(content)
-        self._pass_on(pieces)
-        digest = hashlib.sha256(content).hexdigest()
-        return [
-            PrintFile(path=path, media_type="text/plain", records=len(pieces), sha256=digest, bytes=len(content)),
+        torn = [
+            Refusal(sequence=piece.sequence, code="torn", detail="the paper is torn")
+            for piece in pieces
+            if piece.message.parts["text"] == "torn"
         ]
+        if torn:
+            raise PiecesRefused(torn)
+        if any(piece.message.parts["text"] == "stray" for piece in pieces):
+            raise PiecesRefused([Refusal(sequence=0, code="stray", detail="no piece of this batch")])
+        lines = "".join(f"{piece.sequence} {_told(piece)}\n" for piece in pieces)
+        file = _file(folder / f"part{number}.txt", lines, len(pieces))
+        self._pass_on(pieces)
+        return [file]
+
+    def write_papers(
+        self, ticket: BatchTicket, totals: BatchTotals, parts: Sequence[PrintedPart], folder: Path
+    ) -> list[PrintFile]:
+        if totals.gathered != totals.printed + sum(totals.left_out.values()):
+            raise Unbalanced(f"{totals.gathered} gathered, {totals.printed} printed, {totals.left_out} left out")
+        if totals.printed + totals.seeds != sum(part.last_sequence - part.first_sequence + 1 for part in parts):
+            raise Unbalanced(f"{totals.printed} and {totals.seeds} seeds are not what is in the parts")
+        whole = "".join(file.path.read_text() for part in parts for file in part.files)
+        told = f"{ticket.id} {ticket.mailing_on} {totals.printed} {totals.seeds} {dict(totals.left_out)}\n{whole}"
+        return [_file(folder / "papers.txt", told, 0)]
+
+    def write_proof(self, ticket: BatchTicket, pieces: Sequence[Piece], target: Path) -> PrintFile:
+        lines = [f"{_told(piece)} {piece.message.coupon and piece.message.coupon.code}" for piece in pieces]
+        return _file(target, "%PDF\n" + "\n".join(lines), len(pieces))
+
+    def picture(self, message: Outbound) -> bytes:
+        return b"\x89PNG\r\n\x1a\n" + _told(Piece(sequence=1, message=message)).encode()
 
     def _pass_on(self, pieces: Sequence[Any]) -> None:
-        """Let a test do something while the export is under way: it ends when the file `go` is there."""
+        """Let a test do something while a part is written: that ends when the file `go` is there."""
         if any(piece.message.parts["text"].startswith("slow") for piece in pieces):
             (self.context.files / "printing").touch()
             while not (self.context.files / "go").exists():
                 pass
+
+
+class Card(Paper):
+    """Paper for letter boxes."""
+
+    kind = "card"
+    capabilities = Capabilities(address_kind="postal", parts=TEXT, batched=True)
+    part_size = 50
+
+
+def _told(piece: Piece) -> str:
+    return f"seed {piece.message.name}" if piece.is_seed else piece.message.recipient_id
+
+
+def _file(path: Path, text: str, records: int) -> PrintFile:
+    content = text.encode()
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return PrintFile(path=path, media_type="text/plain", records=records, sha256=digest, bytes=len(content))

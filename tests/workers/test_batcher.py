@@ -1,6 +1,7 @@
 """Paper: gathered, written to files, handed over; with a press that does what each piece tells it."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,12 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.contract import ChannelMisconfigured
-from gateway.services import housekeeping, printing, redeem
+from gateway.services import housekeeping, mailing, printing
 from gateway.services.claim import claim, places_due
 from gateway.services.printing import Batch
 from gateway.storage import batches
+from gateway.storage.batches import NewBatch
 from gateway.workers import batcher
-from tests.builders import step
 from tests.workers.floor import Floor, crew_for
 
 
@@ -27,7 +28,7 @@ def close(floor: Floor, public_id: str) -> None:
         printing.close(tx, public_id)
 
 
-async def closed_batch(floor: Floor, acts: dict[str, str | None]) -> tuple[int, str]:
+async def closed_batch(floor: Floor, acts: Mapping[str, str | None]) -> tuple[int, str]:
     """A job and its closed batch with a piece for each of these people."""
     job_id = floor.run(acts, channel="paper")
     while await batcher.gather(floor.crew, "paper"):
@@ -42,8 +43,10 @@ async def until_written(floor: Floor, folder: Path) -> int:
 
 
 def pieces(batch: Batch) -> list[str]:
+    """As they are printed, part by part."""
     assert batch.folder is not None
-    return (Path(batch.folder) / "pieces.txt").read_text().splitlines()
+    files = [Path(batch.folder) / file.name for part in batch.parts for file in part.files]
+    return [line for file in files for line in file.read_text().splitlines()]
 
 
 async def test_the_batches_of_a_channel_that_another_process_prints_are_left_alone(
@@ -63,13 +66,13 @@ async def test_pieces_are_gathered_written_numbered_and_handed_over(wide_floor: 
     [batch] = all_batches(floor)
     assert (batch.state, batch.pieces, batch.printed) == ("exported", 3, 3)
     assert pieces(batch) == ["1 c-1", "2 c-2", "3 c-3"]
-    assert [file["name"] for file in batch.files] == ["pieces.txt"]
+    assert [file.name for file in batch.files] == ["part1.txt", "papers.txt"]
 
     floor.world.consents("withdrawn", "c-2", channel="paper")
     with floor.db.transaction() as tx:
-        done = printing.hand_over(tx, floor.world.house, batch_id)
+        done = mailing.hand_over(tx, floor.world.house, batch_id)
     assert done.pull == (2,)
-    assert floor.states(job_id) == {("accepted", None): 2, ("skipped", "no_consent"): 1}
+    assert floor.states(job_id) == {("accepted", None): 2, ("cancelled", "no_consent"): 1}
 
 
 async def test_a_piece_that_the_press_refuses_is_left_out_and_the_rest_renumbered(
@@ -106,27 +109,21 @@ async def test_a_batch_of_which_nothing_is_left_is_done_without_files(floor: Flo
     assert (batch.state, batch.pieces, batch.printed, batch.files) == ("exported", 1, 0, ())
 
 
-async def test_a_redemption_during_the_export_leaves_its_piece_out(wide_floor: Floor, tmp_path: Path) -> None:
+async def test_a_withdrawal_while_its_part_is_written_leaves_the_piece_out(wide_floor: Floor, tmp_path: Path) -> None:
     floor = wide_floor
-    floor.world.offer()
-    floor.world.people("c-1", "c-2", grants=["paper"])
-    job_id = floor.world.run(step(channels=["paper"], text="slow {{ coupon.code }}"), offer="w15")
-    while await batcher.gather(floor.crew, "paper"):
-        pass
-    close(floor, all_batches(floor)[0].id)
-    code = floor.world.entry(job_id, "c-1").code
-
+    job_id, _ = await closed_batch(floor, {"c-1": "slow", "c-2": "ok", "c-3": "ok", "c-4": "ok"})
     writing = asyncio.create_task(batcher.export_closed(floor.crew, tmp_path))
     await floor.until(lambda: floor.has("paper", "printing"))
-    with floor.db.transaction() as tx:
-        redeem.redeem(tx, code, redeem.Use(place="Torino"), "till")
-    floor.touch("paper", "go")
+    try:
+        floor.world.consents("withdrawn", "c-2", channel="paper")
+    finally:
+        floor.touch("paper", "go")
     assert await writing == 1
 
     [batch] = all_batches(floor)
-    assert pieces(batch) == ["1 c-2"]
-    assert [line.split()[1] for line in floor.lines("paper", "exports")] == ["2", "1"]
-    assert floor.states(job_id) == {("batched", None): 1, ("cancelled", "redeemed"): 1}
+    assert pieces(batch) == ["1 c-1", "2 c-3", "3 c-4"], "the part was filled up"
+    assert [line.split()[1:] for line in floor.lines("paper", "parts")] == [["1", "3"], ["1", "3"]]
+    assert floor.states(job_id) == {("batched", None): 3, ("cancelled", "no_consent"): 1}
 
 
 async def test_written_again_after_a_crash_the_files_are_the_same(floor: Floor, tmp_path: Path) -> None:
@@ -141,7 +138,7 @@ async def test_written_again_after_a_crash_the_files_are_the_same(floor: Floor, 
     with floor.db.transaction() as tx:
         assert housekeeping.take_lead(tx, f"print:{batch_id}", "killed", timedelta(seconds=-1))
     assert await until_written(floor, tmp_path) == 1
-    assert [path.name for path in folder.iterdir()] == ["pieces.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["papers.txt", "part1.txt"]
 
 
 async def test_two_processes_write_a_batch_once(floor: Floor, tmp_path: Path) -> None:
@@ -156,13 +153,13 @@ async def test_two_processes_write_a_batch_once(floor: Floor, tmp_path: Path) ->
         assert await first == 1
         assert (await second).state == "exported"
         assert (await batcher.export(other, batch_id, tmp_path)).state == "exported"
-    assert floor.lines("paper", "exports") == [f"{batch_id} 1"]
+    assert floor.lines("paper", "parts") == [f"{batch_id} 1 1"]
 
 
 async def test_a_batch_that_cannot_be_written_holds_up_no_other(floor: Floor, tmp_path: Path) -> None:
     _, stray = await closed_batch(floor, {"c-1": "stray"})
     _, sound = await closed_batch(floor, {"c-2": "ok"})
-    with capture_logs() as logs, pytest.raises(ChannelMisconfigured, match="refused piece 0"):
+    with capture_logs() as logs, pytest.raises(ChannelMisconfigured, match="piece 0 was refused"):
         await until_written(floor, tmp_path)
     assert {batch.id: batch.state for batch in all_batches(floor)} == {stray: "closed", sound: "exported"}
     assert [line["batch"] for line in logs if line["event"] == "batch.not_written"] == [stray]
@@ -191,7 +188,7 @@ async def test_an_old_batch_is_found_behind_many_new_ones(floor: Floor) -> None:
     now = floor.world.now()
     with floor.db.transaction() as tx:
         for n in range(201):
-            newer = batches.open_one(tx, f"bat_{n}", "paper", job_id, now, now)
+            newer = batches.open_one(tx, NewBatch(f"bat_{n}", "paper", job_id, 0, None, now, now))
             batches.set_state(tx, newer, "exported", ("open",), {})
         assert batch_id not in [batch.id for batch in printing.all_of_them(tx)]
         assert printing.closed(tx, ["paper"]) == [batch_id]

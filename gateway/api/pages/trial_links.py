@@ -12,7 +12,7 @@ from gateway.api.pages.visits import language_for
 from gateway.api.rooms import InPath, Visit
 
 _LISTED: Final[dict[str, Any]] = {"listed": False}
-_WAYS: Final = frozenset({"unsubscribe", "preferences"})
+_WAYS: Final = frozenset({"unsubscribe", "preferences", "coupon"})
 
 
 @get("/t/{way:str}", opt=public("A link of a test message", **_LISTED))

@@ -1,4 +1,4 @@
-"""How fast this machine expands, mails and redeems, and how much room that takes.
+"""How fast this machine expands, mails, prints and redeems, and how much room that takes.
 
 Absolute figures move with the machine's other load; the ratios, taken within one run, say more.
 """
@@ -22,6 +22,7 @@ from gateway.demo.bench.ground import Ground, installation
 from gateway.demo.bench.machine import this_machine
 from gateway.demo.bench.mail import measure_mail
 from gateway.demo.bench.paper import show_figures, show_machine
+from gateway.demo.bench.press import measure_press
 from gateway.demo.bench.transport import measure_transport
 from gateway.storage.scratch import Scratch, SqliteScratch, postgres
 
@@ -35,6 +36,8 @@ def run_bench(recipients: int, url: str | None) -> None:
     show_machine(console, this_machine())
     with console.status("SMTP transport"):
         figures = _run(measure_transport())
+    with console.status("print files"):
+        figures += measure_press()
     with scratches(url) as found:
         for scratch in found:
             with console.status(f"{scratch.engine}: {recipients} recipients"):

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from gateway.demo.bench.figures import Figure
-from gateway.services.redeem import Use, redeem
+from gateway.domain.redemption import Use
+from gateway.services.redeem import redeem
 from gateway.storage.database import Database
 
 MOST: Final = 1000

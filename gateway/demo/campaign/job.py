@@ -10,6 +10,8 @@ from gateway.demo.campaign.words import ENGLISH, ITALIAN, RUSSIAN, Letter, Words
 from gateway.domain.audience import Activity, Matching
 from gateway.domain.job import JobInput, StepInput, Variants
 from gateway.domain.offer import Offer
+from gateway.domain.recipient import AddressInput, Profile
+from gateway.domain.specimen import DraftInput
 
 OFFER: Final = "winback-15"
 LANGUAGES: Final[Mapping[str, Words]] = {"en": ENGLISH, "it": ITALIAN, "ru": RUSSIAN}
@@ -67,6 +69,13 @@ def job() -> JobInput:
             ),
         ),
     )
+
+
+def card_draft() -> DraftInput:
+    """The card as it goes to somebody made up, for a picture of it."""
+    data = {"street": "12 Sample Street", "postcode": "10115", "city": "Berlin", "country": "DE"}
+    person = Profile(name="Zoë Müller-Example", addresses=(AddressInput(kind="postal", data=data),))
+    return DraftInput(channel="postal", content=_cards(), default_locale="en", recipient=person, offer=OFFER)
 
 
 def _digital(step: _Step) -> dict[str, Variants]:

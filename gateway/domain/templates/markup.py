@@ -14,9 +14,10 @@ from typing import Final
 from jinja2 import nodes
 from msgspec import Struct
 
+from gateway.domain.templates.environment import written
 from gateway.domain.templates.grammar import is_track
 from gateway.domain.templates.links import URL_ATTRIBUTES, forbidden_scheme, scheme_of
-from gateway.domain.templates.names import OWN_LINKS
+from gateway.domain.templates.names import OWN_ADDRESSES
 from gateway.domain.templates.problems import TemplateProblem
 
 # Three non-characters stand in the flattened text for what the template writes there.
@@ -194,5 +195,5 @@ def flattened(body: list[nodes.Node]) -> Iterator[tuple[str, int]]:
 def _flat(part: nodes.Expr) -> str:
     if isinstance(part, nodes.TemplateData):
         return _MARKS.sub("\ufffd", part.data)
-    is_link = is_track(part) or (isinstance(part, nodes.Name) and part.name in OWN_LINKS)
+    is_link = is_track(part) or written(part) in OWN_ADDRESSES
     return LINK if is_link else VALUE

@@ -26,6 +26,8 @@ class CouponNames(Struct, frozen=True, kw_only=True):
     title: str
     valid_until: datetime | None = None
     valid_from: datetime | None = None
+    url: str | None = None
+    """The coupon's own page at this gateway."""
 
 
 class JobNames(Struct, frozen=True, kw_only=True):
@@ -73,6 +75,9 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 OWN_LINKS: Final = frozenset({"unsubscribe_url", "preferences_url"})
 """Addresses that the gateway makes for each message: always whole web addresses."""
+
+OWN_ADDRESSES: Final = OWN_LINKS | {"coupon.url"}
+"""As they are written in a template, also those that are a field of a name."""
 
 KNOWN: Final = frozenset({*FIELDS, *OWN_LINKS, "vars"})
 RESERVED: Final = KNOWN | {"track", "loop", "self", "super", "caller", "varargs", "kwargs", "context"}

@@ -155,7 +155,8 @@ def compile_part(source: str, name: str, part: Part, locale: str, known: frozens
 
 def _checked_values(context: RenderContext) -> dict[str, Any]:
     """The names of the context. The gateway's own addresses must be web addresses: HTML relies on it."""
-    addresses = [*(context.links or {}).values(), context.unsubscribe_url, context.preferences_url]
+    coupon_url = context.coupon.url if context.coupon else None
+    addresses = [*(context.links or {}).values(), context.unsubscribe_url, context.preferences_url, coupon_url]
     if any(address and not address.startswith(("https://", "http://")) for address in addresses):
         raise RenderRefused("an address of the gateway's own is not a web address")
     return values(context)

@@ -40,6 +40,10 @@ REST: Final[tuple[Check, ...]] = (
     hooks.rubbish_is_told_as_bad_webhook_or_yields_nothing,
     hooks.its_events_are_among_those_it_announced,
     hooks.what_people_write_back_is_read,
-    paper.an_export_is_deterministic,
-    paper.an_export_counts_its_records,
+    paper.a_batch_is_made_again_byte_for_byte,
+    paper.a_part_holds_its_pieces_and_no_others,
+    paper.a_part_keeps_the_numbers_of_its_pieces,
+    paper.a_refused_piece_leaves_nothing_of_its_part,
+    paper.the_papers_add_up,
+    paper.a_proof_and_a_picture_can_be_looked_at,
 )

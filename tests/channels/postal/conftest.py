@@ -14,10 +14,11 @@ import pytest
 import zxingcpp
 from pikepdf import Name
 
-from channels.postal.batch import export
 from channels.postal.config import PostalConfig
-from channels.postal.geometry import card_layout
-from gateway.contract import Address, BatchTicket, CouponView, Outbound, Piece, PrintFile
+from channels.postal.designs import Designs
+from channels.postal.papers import write_papers
+from channels.postal.parts import PressRoom
+from gateway.contract import Address, BatchTicket, BatchTotals, CouponView, Outbound, Piece, PrintedPart, PrintFile
 
 ALPHABET = "23456789ABCDFGHJKMNPQRSTVWXYZ"
 
@@ -57,6 +58,11 @@ def code_of(number: int) -> str:
     return f"{symbols[:4]}-{symbols[4:8]}-{symbols[8:]}"
 
 
+def url_of(code: str) -> str:
+    """The coupon's page, signed, as a QR code has it."""
+    return f"https://go.example.com/r/{code.replace('-', '').lower()}/k1/aaaabbbbcccc2345"
+
+
 def a_message(number: int = 1, **changes: Any) -> Outbound:
     locale, name, lines = PEOPLE[(number - 1) % len(PEOPLE)]
     data = {**lines, "country": locale[-2:]}
@@ -71,7 +77,11 @@ def a_message(number: int = 1, **changes: Any) -> Outbound:
         locale=locale,
         purpose="marketing",
         coupon=CouponView(
-            code=code_of(number), offer="o-1", title="15 €", valid_until=datetime(2027, 3, 31, 22, tzinfo=UTC)
+            code=code_of(number),
+            offer="o-1",
+            title="15 €",
+            valid_until=datetime(2027, 3, 31, 22, tzinfo=UTC),
+            url=url_of(code_of(number)),
         ),
     )
     return msgspec.structs.replace(message, **changes)
@@ -86,17 +96,15 @@ def a_config(**changes: Any) -> PostalConfig:
         "sender_name": "Bottega Esempio",
         "sender_address": ["Via Esempio 9", "00100 Roma"],
         "sender_country": "IT",
-        "qr_base_url": "https://go.example.com",
         "time_zone": "Europe/Rome",
     }
     return msgspec.convert(settings | changes, PostalConfig)
 
 
-def a_ticket(pieces: int, **changes: Any) -> BatchTicket:
+def a_ticket(**changes: Any) -> BatchTicket:
     ticket = BatchTicket(
         id="B0427",
         job_name="Primavera",
-        pieces=pieces,
         mailing_on=date(2027, 3, 1),
         created_at=datetime(2027, 2, 1, 9, 30, tzinfo=UTC),
     )
@@ -118,13 +126,41 @@ def ticket() -> Callable[..., BatchTicket]:
     return a_ticket
 
 
+def print_parts(
+    config: PostalConfig, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path
+) -> tuple[PrintedPart, ...]:
+    """All parts of a batch, one after the other."""
+    room, size = PressRoom(config, Designs(config)), config.records_per_part
+    parts = []
+    for number, start in enumerate(range(0, len(pieces), size), 1):
+        part = pieces[start : start + size]
+        files = tuple(room.write_part(ticket, number, part, folder))
+        first, last = part[0].sequence, part[-1].sequence
+        parts.append(PrintedPart(number=number, first_sequence=first, last_sequence=last, files=files))
+    return tuple(parts)
+
+
+def totals_of(pieces: Sequence[Piece]) -> BatchTotals:
+    """Two more were gathered than are printed."""
+    seeds = sum(piece.is_seed for piece in pieces)
+    printed = len(pieces) - seeds
+    return BatchTotals(gathered=printed + 2, printed=printed, seeds=seeds, left_out={"no_consent": 2})
+
+
+def print_run(config: PostalConfig, ticket: BatchTicket, pieces: Sequence[Piece], folder: Path) -> dict[str, PrintFile]:
+    """A whole batch; the files by the last word of their names: `part0001.pdf`, `manifest.csv` ..."""
+    parts = print_parts(config, ticket, pieces, folder)
+    papers = write_papers(config, ticket, totals_of(pieces), parts, folder)
+    files = [*(file for part in parts for file in part.files), *papers]
+    return {file.path.name.removeprefix(f"{ticket.id}_"): file for file in files}
+
+
 @pytest.fixture
 def exported(tmp_path: Path) -> Callable[..., dict[str, PrintFile]]:
-    """Exports messages, and gives the files by the last word of their names: `part0001.pdf`, `manifest.csv` ..."""
+    """Prints messages as a batch, and gives its files."""
 
     def run(messages: Sequence[Outbound], folder: Path = tmp_path, **settings: Any) -> dict[str, PrintFile]:
-        files = export(a_config(**settings), a_ticket(len(messages)), pieces_of(messages), folder)
-        return {file.path.name.removeprefix("B0427_"): file for file in files}
+        return print_run(a_config(**settings), a_ticket(), pieces_of(messages), folder)
 
     return run
 
@@ -143,8 +179,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> PrintedBatch:
     messages = [a_message(number) for number in range(1, 2 * len(PEOPLE) + 1)]
     messages.append(a_message(99, coupon=None))
     folder = tmp_path_factory.mktemp("printed")
-    part, manifest, *_ = export(a_config(), a_ticket(len(messages)), pieces_of(messages), folder)
-    return PrintedBatch(messages, part.path, rows_of(manifest.path))
+    files = print_run(a_config(), a_ticket(), pieces_of(messages), folder)
+    return PrintedBatch(messages, files["part0001.pdf"].path, rows_of(files["manifest.csv"].path))
 
 
 def rows_of(manifest: Path, delimiter: str = ";") -> list[dict[str, str]]:
@@ -197,7 +233,7 @@ def _page_faults(
     bare = message.coupon.code.replace("-", "")
     if message.coupon.code not in text:
         yield "the code for people is not its own"
-    if codes.get("bars") != bare or codes.get("qr") != f"HTTPS://GO.EXAMPLE.COM/R/{bare}":
+    if codes.get("bars") != bare or codes.get("qr") != url_of(bare).upper():
         yield f"the machines read {sorted(codes)} otherwise"
     if row["code_last4"] != bare[-4:]:
         yield "the manifest names another code"
@@ -271,5 +307,5 @@ def scan() -> Callable[..., list[dict[str, str]]]:
 
 
 @pytest.fixture
-def layout() -> Any:
-    return card_layout(a_config().address_profile)
+def parts_of() -> Callable[..., tuple[PrintedPart, ...]]:
+    return print_parts

@@ -1,14 +1,17 @@
 """The door: nothing is sent one by one, and a sender that cannot be printed is told so."""
 
+import asyncio
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import structlog
 from aiohttp import ClientSession
+from PIL import Image
 
 from channels.postal import PostalChannel
-from gateway.contract import ChannelMisconfigured, Context, PermanentFailure, Piece
+from gateway.contract import ChannelMisconfigured, Context, PermanentFailure, Piece, PiecesRefused
 
 
 @pytest.fixture
@@ -56,7 +59,8 @@ async def test_a_sender_that_cannot_be_printed_is_a_fault_of_the_configuration(
         await channel(**changes).check()
     assert fault.value.code == code
     with pytest.raises(ChannelMisconfigured):
-        channel(**changes).export(ticket(1), [Piece(sequence=1, message=message())], tmp_path / "out")
+        channel(**changes).write_part(ticket(), 1, [Piece(sequence=1, message=message())], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 async def test_the_footer_with_the_right_to_object_is_required(channel):
@@ -64,11 +68,37 @@ async def test_the_footer_with_the_right_to_object_is_required(channel):
     assert channel().capabilities.batched
 
 
-async def test_the_channel_exports_a_batch(channel, message, ticket, tmp_path):
-    files = channel().export(ticket(1), [Piece(sequence=1, message=message())], tmp_path / "out")
-    assert [file.path.name for file in files] == [
-        "B0427_part0001.pdf",
-        "B0427_manifest.csv",
-        "B0427_jobticket.json",
-        "B0427_SHA256SUMS",
-    ]
+async def test_a_colour_profile_that_is_not_there_is_a_fault_of_the_configuration(channel, tmp_path):
+    order = {"icc_profile": tmp_path / "none.icc", "output_condition": "FOGRA51"}
+    with pytest.raises(ChannelMisconfigured, match=r"icc-profile: order\.icc_profile: none\.icc cannot be read"):
+        await channel(order=order).check()
+
+
+async def test_a_part_has_at_most_as_many_pieces_as_the_configuration_says(channel):
+    assert channel(records_per_part=250).part_size == 250
+
+
+async def test_a_picture_shows_all_sides_of_a_piece(channel, message):
+    card, postcard = (channel(design=design).picture(message()) for design in ("card-a5", "postcard-a6"))
+    assert card.startswith(b"\x89PNG")
+    (card_w, card_h), (postcard_w, postcard_h) = (Image.open(io.BytesIO(each)).size for each in (card, postcard))
+    assert card_w < card_h
+    assert postcard_w > 2.5 * postcard_h
+
+
+async def test_a_picture_of_what_cannot_be_printed_is_refused(channel, message):
+    with pytest.raises(PiecesRefused, match="missing-glyph"):
+        channel().picture(message(1, name="山田 太郎"))
+
+
+async def test_two_pictures_and_a_part_at_once_are_not_mixed_up(channel, message, ticket, tmp_path):
+    here, pieces = channel(), [Piece(sequence=number, message=message(number)) for number in range(1, 120)]
+    alone = [here.picture(message(1)), here.picture(message(2))]
+    alone_part = here.write_part(ticket(), 1, pieces, tmp_path / "alone")
+    one, other, part = await asyncio.gather(
+        asyncio.to_thread(here.picture, message(1)),
+        asyncio.to_thread(here.picture, message(2)),
+        asyncio.to_thread(here.write_part, ticket(), 1, pieces, tmp_path / "together"),
+    )
+    assert [one, other] == alone
+    assert [file.sha256 for file in part] == [file.sha256 for file in alone_part]

@@ -1,11 +1,17 @@
 """The codes: their text, their size, and that a scanner reads them back."""
 
+import io
+
+import msgspec
 import pypdfium2
 import pytest
+import segno
 import zxingcpp
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
-from channels.postal.codes import Drawing, code_128, coupon_code, qr_code, redeem_url
+from channels.postal.codes import Drawing, code_128, coupon_code, qr_code, qr_text
+
+replace = msgspec.structs.replace
 
 
 def scanned(drawing: Drawing, height_points: int) -> tuple[str, zxingcpp.BarcodeFormat]:
@@ -33,24 +39,39 @@ def test_a_partners_code_stays_as_it_is(written):
     assert coupon_code(written).shown == coupon_code(written).bare == written
 
 
-def test_the_url_of_our_code_is_upper_case_and_its_qr_code_small():
-    url = redeem_url("https://go.example.com/", coupon_code("ABCD-2345-WXYZ"))
-    assert url == "HTTPS://GO.EXAMPLE.COM/R/ABCD2345WXYZ"
-    assert qr_code(url).modules == 25
-    assert qr_code(url.lower()).modules > 25
+def test_the_qr_code_holds_the_coupons_page_in_capitals_and_is_small(message):
+    page = "https://go.example.com/r/abcd2345wxyz/k1/aaaabbbbcccc2345"
+    text = qr_text(replace(message(1).coupon, url=page))
+    assert text == page.upper()
+    assert qr_code(text).modules == 29
+    assert qr_code(page).modules > 29
 
 
-def test_a_partners_code_is_quoted_in_the_url():
-    assert redeem_url("https://go.example.com", coupon_code("a/b?c")) == "HTTPS://GO.EXAMPLE.COM/R/a%2Fb%3Fc"
+def test_a_coupon_without_a_page_has_its_code_in_the_qr_code(message):
+    assert qr_text(replace(message(1).coupon, code="ABCD-2345-WXYZ", url=None)) == "ABCD2345WXYZ"
 
 
 @pytest.mark.parametrize("number", range(40))
 def test_a_scanner_reads_both_codes_back(number, message):
-    code = coupon_code(message(number + 1).coupon.code)
-    url = redeem_url("https://go.example.com", code)
-    qr = qr_code(url)
-    assert scanned(qr, qr.modules) == (url, zxingcpp.BarcodeFormat.QRCode)
+    coupon = message(number + 1).coupon
+    code, qr = coupon_code(coupon.code), qr_code(qr_text(coupon))
+    assert scanned(qr, qr.modules) == (coupon.url.upper(), zxingcpp.BarcodeFormat.QRCode)
     assert scanned(code_128(code.bare), 40) == (code.bare, zxingcpp.BarcodeFormat.Code128)
+
+
+@pytest.mark.parametrize(
+    "text", ["HTTPS://GO.EXAMPLE.COM/R/ABCD2345WXYZ/K1/AAAABBBBCCCC2345", "https://é.example/ß?x=1"]
+)
+def test_another_encoder_makes_a_qr_code_of_the_same_text_and_size(text):
+    other = segno.make(text, error="m", boost_error=False, micro=False)
+    ours = qr_code(text)
+    assert ours.modules == 4 * int(other.version) + 17
+    with io.BytesIO() as drawn:
+        other.save(drawn, kind="png", scale=4, border=4)
+        theirs = zxingcpp.read_barcode(Image.open(drawn).convert("L"))
+    assert theirs is not None
+    assert scanned(ours, ours.modules) == (theirs.text, theirs.format)
+    assert theirs.text == text
 
 
 def test_a_drawing_is_one_black_page_in_ascii():

@@ -1,13 +1,11 @@
 """Pieces that must not be printed, each named by its number and its reason."""
 
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from channels.postal.batch import export
-from gateway.contract import Address, Piece, PieceRefused
+from gateway.contract import Address, Piece, PiecesRefused, Refusal
 
 replace = msgspec.structs.replace
 
@@ -25,16 +23,28 @@ def with_lines(message, **lines):
 
 
 @pytest.fixture
-def refusal(exported, message, tmp_path):
-    """Exports four cards, the third of them changed, and gives the refusal."""
+def refusals(parts_of, config, ticket, tmp_path):
+    """Prints messages as one part, and gives what is refused."""
 
-    def run(change) -> PieceRefused:
+    def run(messages, **settings) -> list[Refusal]:
+        pieces = [Piece(sequence=number, message=message) for number, message in enumerate(messages, 1)]
+        with pytest.raises(PiecesRefused) as refused:
+            parts_of(config(**settings), ticket(), pieces, tmp_path / "prints")
+        assert not list((tmp_path / "prints").glob("*")), "a refused part left files"
+        return list(refused.value.refusals)
+
+    return run
+
+
+@pytest.fixture
+def refusal(refusals, message):
+    """Prints four pieces, the third of them changed, and gives its refusal."""
+
+    def run(change, **settings) -> Refusal:
         messages = [message(number) for number in range(1, 5)]
         messages[2] = change(messages[2])
-        with pytest.raises(PieceRefused) as refused:
-            exported(messages)
-        assert not list(tmp_path.iterdir()), "a refused batch left files"
-        return refused.value
+        [refused] = refusals(messages, **settings)
+        return refused
 
     return run
 
@@ -110,25 +120,48 @@ def test_the_same_code_twice_is_refused_even_written_otherwise(refusal, message)
     assert "piece 1" in refused.detail
 
 
-def test_the_first_of_several_refused_pieces_is_named(exported, message):
-    messages = [message(number) for number in range(1, 131)]
-    for number in (129, 127, 128):
+def test_all_refused_pieces_of_a_part_are_named_in_one_go(refusals, message):
+    messages = [message(number) for number in range(1, 231)]
+    for number in (5, 128, 129):
         messages[number - 1] = with_parts(messages[number - 1], body="a\n" * (300 + number))
-    with pytest.raises(PieceRefused) as refused:
-        exported(messages)
-    assert refused.value.sequence == 127
+    messages[6] = replace(messages[6], name="山田")
+    messages[219] = with_parts(with_coupon(messages[219], title="sconto " * 60), headline="W" * 80)
+    found = [(each.sequence, each.code) for each in refusals(messages)]
+    assert found == [(number, "missing-glyph" if number == 7 else "overflow") for number in (5, 7, 128, 129, 220)]
+
+
+def test_a_piece_with_several_texts_too_long_is_refused_once_for_all_of_them(refusals, message):
+    worst = with_parts(with_coupon(message(1), title="sconto " * 60), headline="W" * 80)
+    [refused] = refusals([worst])
+    assert refused.detail.startswith("headline, title: too long")
 
 
 def test_a_refusal_tells_nothing_of_the_person(refusal):
     refused = refusal(lambda message: replace(message, name="Segretissima 山田"))
-    assert "Segretissima" not in str(refused)
+    assert "Segretissima" not in refused.detail
 
 
-def test_texts_that_just_fit_are_printed(exported, message):
+@pytest.mark.parametrize("design", ["card-a5", "postcard-a6", "card-dl", "letter-a4"])
+def test_a_name_of_four_hundred_characters_is_refused_in_every_format(refusal, design):
+    refused = refusal(lambda message: replace(message, name="A" * 400), design=design)
+    assert (refused.sequence, refused.code) == (3, "overflow")
+
+
+@pytest.mark.parametrize("design", ["card-a5", "postcard-a6", "card-dl", "letter-a4"])
+def test_texts_that_just_fit_are_printed_in_every_format(parts_of, config, ticket, message, tmp_path, design):
     long_name = "Maria Francesca Alessandra Buonaventura della Torre di Esempio e Sant’Angelo in Prova"
+    body = ("Abbiamo tenuto da parte il tuo tavolo preferito e un pensiero per te. " * 20)[:400]
+    changed = with_parts(message(1, name=long_name), body=body, headline="Torna a trovarci " * 4)
+    [part] = parts_of(config(design=design), ticket(), [Piece(sequence=1, message=changed)], tmp_path)
+    assert part.files[0].records == 1
+
+
+def test_the_longest_body_fits_a_card_and_a_letter(parts_of, config, ticket, message, tmp_path):
     body = ("Abbiamo tenuto da parte il tuo tavolo preferito e un pensiero per te. " * 20)[:1200]
-    files = exported([with_parts(message(1, name=long_name), body=body, headline="Torna a trovarci " * 4)])
-    assert files["part0001.pdf"].records == 1
+    for design in ("card-a5", "letter-a4"):
+        piece = Piece(sequence=1, message=with_parts(message(1), body=body))
+        [part] = parts_of(config(design=design), ticket(), [piece], tmp_path / design)
+        assert part.files[0].records == 1
 
 
 def test_a_voucher_code_of_sixteen_characters_still_fits(exported, message, scan):
@@ -136,22 +169,44 @@ def test_a_voucher_code_of_sixteen_characters_still_fits(exported, message, scan
     assert scan(files["part0001.pdf"].path)[0]["bars"] == "WWWW2345MMMM-16W"
 
 
+def test_a_partners_long_code_is_printed_by_a_design_without_bars(exported, message, scan, tmp_path):
+    folder = tmp_path / "designs"
+    folder.mkdir()
+    (folder / "partner.toml").write_text('format = "card-a5"\nhide = ["bars"]\n')
+    partners = with_coupon(message(1), code="PARTNER-2027-ABCDEFGH-7", url=None)
+    files = exported([partners], designs=folder, design="partner")
+    assert scan(files["part0001.pdf"].path) == [{"qr": "PARTNER-2027-ABCDEFGH-7"}]
+
+
 @pytest.mark.parametrize(
-    ("ticket_changes", "sequences", "fault"),
-    [
-        ({"pieces": 3}, [1, 2], "3 pieces, got 2"),
-        ({}, [1, 3], "piece 3 stands where 2"),
-        ({}, [2, 1], "piece 2 stands where 1"),
-        ({}, [1, 1], "piece 1 stands where 2"),
-        ({}, [], "got 0"),
-        ({"id": "../evil"}, [1, 2], "batch id"),
-        ({"id": "a b"}, [1, 2], "batch id"),
-    ],
-    ids=str,
+    ("design", "code", "told"),
+    [("spring", "unknown-design", "'spring'"), ("postcard-a6", "other-format", "card-a5")],
 )
-def test_pieces_that_are_not_the_tickets_are_a_fault_of_the_caller(
-    config, ticket, message, tmp_path: Path, ticket_changes, sequences, fault
+def test_a_piece_of_another_design_says_what_is_wrong_with_it(refusal, design, code, told):
+    refused = refusal(lambda message: with_parts(message, design=design))
+    assert (refused.sequence, refused.code) == (3, code)
+    assert told in refused.detail
+
+
+def test_a_design_with_a_fault_refuses_its_own_pieces(refusal, tmp_path):
+    folder = tmp_path / "designs"
+    folder.mkdir()
+    (folder / "spring.toml").write_text('format = "card-a5"\nhide = ["footer"]\n')
+    refused = refusal(lambda message: with_parts(message, design="spring"), designs=folder)
+    assert (refused.sequence, refused.code) == (3, "bad-design")
+    assert "spring.toml: hide" in refused.detail
+
+
+def test_a_name_that_we_cannot_print_is_no_fault_where_the_print_shop_writes_it(
+    parts_of, config, ticket, message, tmp_path
 ):
-    pieces = [Piece(sequence=sequence, message=message(number)) for number, sequence in enumerate(sequences, 1)]
-    with pytest.raises(ValueError, match=fault):
-        export(config(), replace(ticket(len(pieces)), **ticket_changes), pieces, tmp_path)
+    (tmp_path / "shop.toml").write_text('format = "postcard-a6"\naddress_mode = "by_provider"\n')
+    piece = Piece(sequence=1, message=replace(message(1), name="山田 太郎"))
+    [part] = parts_of(config(designs=tmp_path, design="shop"), ticket(), [piece], tmp_path / "prints")
+    assert part.files[0].records == 1
+
+
+@pytest.mark.parametrize("footer", ["", " \n\u200b\n"])
+def test_a_piece_without_its_objection_line_is_refused(refusal, footer):
+    refused = refusal(lambda message: with_parts(message, footer=footer))
+    assert (refused.sequence, refused.code) == (3, "footer-missing")

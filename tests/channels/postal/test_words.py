@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from channels.postal.designs import Designs
+from channels.postal.formats import FORMATS
 from channels.postal.typeface import Typeface
 from channels.postal.words import _WORDS, language, last_day, words
 
@@ -45,15 +47,19 @@ def test_an_unknown_language_gets_english_words():
     assert words("sv-SE") == words("en")
 
 
+@pytest.mark.parametrize("design", FORMATS)
 @pytest.mark.parametrize("code", sorted(_WORDS))
-def test_the_words_of_each_language_can_be_printed_in_their_places(code, layout):
+def test_the_words_of_each_language_can_be_printed_in_their_places(code, design, config):
     typeface, spoken = Typeface.load(), words(code)
+    places = Designs(config()).of(design).layout.coupon[-1].blocks
     bold = 1.12
     assert not typeface.missing("".join((spoken.kicker, spoken.until, spoken.scan)))
-    assert typeface.width_mm(spoken.kicker, 8.5) * bold + len(spoken.kicker) * 0.3 <= layout.kicker.w
-    assert typeface.width_mm(spoken.until, 7.5) <= layout.until.w
-    assert typeface.width_mm(last_day(END, code, ROME), 11) * bold <= layout.until.w
-    assert typeface.width_mm(spoken.scan, 8) * bold <= 1.7 * layout.scan.w  # two lines
+    kicker, until, scan = places["kicker"], places["until"], places["scan"]
+    tracked_mm = len(spoken.kicker) * kicker.tracking_em * kicker.sizes_pt[-1] * 0.353
+    assert typeface.width_mm(spoken.kicker, kicker.sizes_pt[-1]) * bold + tracked_mm <= kicker.box.w
+    assert typeface.width_mm(spoken.until, 7) <= until.box.w
+    assert typeface.width_mm(last_day(END, code, ROME), until.sizes_pt[-1]) * bold <= until.box.w
+    assert typeface.width_mm(spoken.scan, scan.sizes_pt[-1]) * bold <= 1.7 * scan.box.w  # two lines
 
 
 def test_capitals_are_written_without_greek_accents():

@@ -16,6 +16,10 @@ class Texts(Struct, frozen=True, kw_only=True):
     coupon_valid_from: str
     coupon_min_order: str
     coupon_how: str
+    coupon_once: str
+    coupon_uses_left: str
+    coupon_balance: str
+    coupon_not_yet: str
     coupon_redeemed: str
     coupon_over: str
     opt_in_title: str

@@ -35,6 +35,7 @@ def upgrade(op: Operations) -> None:
     _events(op)
     _answers(op)
     _standing(op)
+    _pools(op)
     _coupons(op)
     _batches(op)
     _callers(op)
@@ -211,6 +212,7 @@ def _jobs(op: Operations) -> None:
         *_required(TEXT, "key"),
         *_required(BYTES, "body"),
         *_required(INSTANT, "created_at"),
+        *_required(BIG, "used", "spent_minor"),
         sa.PrimaryKeyConstraint("id", name="pk_offers"),
         sa.UniqueConstraint("key", name="uq_offers_key"),
     )
@@ -220,12 +222,10 @@ def _jobs(op: Operations) -> None:
         *_required(TEXT, "public_id", "client", "name", "purpose", "state"),
         *_required(SMALL, "lane", "priority"),
         *_required(BYTES, "spec"),
-        *_optional(BIG, "offer_id"),
         *_required(BIG, "cursor"),
         *_required(INSTANT, "accepted_at", "start_at"),
         *_optional(INSTANT, "expanded_at", "ended_at"),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
-        sa.ForeignKeyConstraint(["offer_id"], ["offers.id"], name="fk_jobs_offer_id_offers"),
         sa.UniqueConstraint("public_id", name="uq_jobs_public_id"),
         sqlite_autoincrement=True,
     )
@@ -281,7 +281,8 @@ def _ledger(op: Operations) -> None:
         *_required(SMALL, "run", "shard", "step", "route"),
         *_optional(SMALL, "next_step"),
         *_required(TEXT, "arm"),
-        *_optional(TEXT, "ended"),
+        *_optional(TEXT, "ended", "segment"),
+        *_optional(BIG, "offer_id"),
         *_optional(JSON, "variables"),
         sa.PrimaryKeyConstraint("job_id", "recipient_id", "run", name="pk_entries"),
         sqlite_with_rowid=False,
@@ -363,6 +364,7 @@ def _events(op: Operations) -> None:
     )
     op.create_index("ix_events_job", "events", ["job_id", "type"])
     op.create_index("ix_events_recipient", "events", ["recipient_id", "at"])
+    op.create_index("ix_events_returned", "events", ["at"], **_only("type = 'returned'"))
     op.create_index("ix_events_yielded", "events", ["at"], **_only("type = 'yielded'"))
     op.create_index("uq_events_dedupe", "events", ["dedupe_key"], unique=True, **_only("dedupe_key IS NOT NULL"))
     op.create_table(
@@ -446,36 +448,89 @@ def _standing(op: Operations) -> None:
     )
 
 
+def _pools(op: Operations) -> None:
+    op.create_table(
+        "pool_codes",
+        *_required(BIG_ID, "id"),
+        *_required(BIG, "offer_id"),
+        *_required(TEXT, "code", "shown"),
+        *_required(INSTANT, "imported_at"),
+        *_optional(INSTANT, "taken_at"),
+        sa.PrimaryKeyConstraint("id", name="pk_pool_codes"),
+        sa.ForeignKeyConstraint(["offer_id"], ["offers.id"], name="fk_pool_codes_offer_id_offers"),
+        sa.UniqueConstraint("code", name="uq_pool_codes_code"),
+    )
+    op.create_index("ix_pool_codes_free", "pool_codes", ["offer_id", "id"], **_only("taken_at IS NULL"))
+    op.create_index("ix_pool_codes_offer", "pool_codes", ["offer_id"])
+    op.create_table(
+        "pools",
+        sa.Column("offer_id", BIG, autoincrement=False, nullable=False),
+        *_optional(TEXT, "told"),
+        sa.PrimaryKeyConstraint("offer_id", name="pk_pools"),
+        sa.ForeignKeyConstraint(["offer_id"], ["offers.id"], name="fk_pools_offer_id_offers"),
+    )
+
+
 def _coupons(op: Operations) -> None:
     op.create_table(
         "coupons",
         *_required(BIG, "job_id", "recipient_id", "offer_id"),
         *_required(SMALL, "run"),
-        *_required(TEXT, "code"),
+        *_required(TEXT, "code", "shown"),
+        *_required(BIG, "balance"),
         *_required(INSTANT, "valid_from"),
         *_optional(INSTANT, "valid_until"),
         *_required(INSTANT, "published_at"),
-        *_optional(INSTANT, "redeemed_at", "void_at"),
+        *_optional(INSTANT, "activated_at", "redeemed_at", "void_at", "held_until"),
+        *_optional(TEXT, "hold"),
         sa.PrimaryKeyConstraint("job_id", "recipient_id", "run", "offer_id", name="pk_coupons"),
         sa.UniqueConstraint("code", name="uq_coupons_code"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_coupons_offer", "coupons", ["offer_id", "job_id"])
     op.create_table(
         "redemptions",
         *_required(BIG_ID, "id"),
         *_required(TEXT, "public_id", "code"),
-        *_required(BIG, "job_id", "recipient_id"),
+        *_required(BIG, "offer_id", "job_id", "recipient_id"),
         *_required(SMALL, "run"),
-        *_required(INSTANT, "at"),
+        *_optional(SMALL, "step"),
+        *_optional(TEXT, "channel", "segment"),
+        *_required(INSTANT, "at", "recorded_at"),
+        *_required(BIG, "amount", "balance_after"),
+        *_optional(BIG, "discount_minor"),
         *_optional(TEXT, "order_id"),
-        *_optional(BIG, "order_minor"),
-        *_optional(TEXT, "currency", "place"),
+        *_optional(BIG, "order_minor", "margin_minor"),
+        *_optional(TEXT, "currency"),
+        *_optional(JSON, "products"),
+        *_optional(TEXT, "place", "till"),
         *_required(TEXT, "client"),
+        *_required(SMALL, "too_late"),
+        *_optional(TEXT, "reverses", "reason"),
         sa.PrimaryKeyConstraint("id", name="pk_redemptions"),
-        sa.UniqueConstraint("code", name="uq_redemptions_code"),
         sa.UniqueConstraint("public_id", name="uq_redemptions_public_id"),
+        sa.UniqueConstraint("reverses", name="uq_redemptions_reverses"),
     )
+    op.create_index("ix_redemptions_code", "redemptions", ["code"])
     op.create_index("ix_redemptions_job", "redemptions", ["job_id"])
+    op.create_index("ix_redemptions_order", "redemptions", ["order_id"], **_only("order_id IS NOT NULL"))
+    op.create_index("ix_redemptions_recipient", "redemptions", ["recipient_id", "offer_id"])
+    op.create_table(
+        "till_lines",
+        *_required(BIG_ID, "id"),
+        *_required(TEXT, "client", "till", "line"),
+        *_required(BYTES, "fingerprint"),
+        *_required(INSTANT, "at", "received_at"),
+        *_required(TEXT, "ending", "outcome"),
+        *_optional(TEXT, "detail", "redemption", "stands"),
+        *_required(BOOLEAN, "is_earlier"),
+        sa.PrimaryKeyConstraint("id", name="pk_till_lines"),
+        sa.UniqueConstraint("client", "till", "line", "fingerprint", name="uq_till_lines_client_till_line_fingerprint"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_till_lines_conflicts", "till_lines", ["id"], **_only("outcome != 'redeemed'"))
+    op.create_index("ix_till_lines_redemption", "till_lines", ["redemption"])
+    op.create_index("ix_till_lines_stands", "till_lines", ["stands"])
 
 
 def _batches(op: Operations) -> None:
@@ -484,23 +539,48 @@ def _batches(op: Operations) -> None:
         *_required(BIG_ID, "id"),
         *_required(TEXT, "public_id", "channel"),
         *_required(BIG, "job_id"),
+        *_required(SMALL, "step"),
         *_required(TEXT, "state"),
-        *_required(INSTANT, "opened_at", "mailing_at"),
-        *_optional(INSTANT, "exported_at", "handed_over_at"),
+        *_required(INSTANT, "opened_at"),
+        *_optional(INSTANT, "cut_off_at"),
+        *_required(INSTANT, "mailing_at"),
+        *_optional(INSTANT, "planned_at", "closed_at", "sifted_at", "exported_at", "handed_over_at", "mailed_at"),
         *_optional(TEXT, "folder"),
-        *_optional(JSON, "files"),
+        *_optional(JSON, "files", "totals"),
+        *_optional(INSTANT, "files_removed_at"),
+        *_optional(TEXT, "files_removed_why"),
         sa.PrimaryKeyConstraint("id", name="pk_batches"),
         sa.UniqueConstraint("public_id", name="uq_batches_public_id"),
     )
     op.create_index("ix_batches_state", "batches", ["state"])
-    op.create_index("uq_batches_open", "batches", ["job_id", "channel"], unique=True, **_only("state = 'open'"))
+    op.create_index("uq_batches_open", "batches", ["job_id", "step", "channel"], unique=True, **_only("state = 'open'"))
+    op.create_table(
+        "batch_parts",
+        *_required(BIG, "batch_id"),
+        *_required(SMALL, "number"),
+        *_required(BIG, "first_sequence", "last_sequence"),
+        *_required(JSON, "seeds", "files"),
+        *_required(INSTANT, "written_at"),
+        *_optional(INSTANT, "mailed_at", "voided_at"),
+        sa.PrimaryKeyConstraint("batch_id", "number", name="pk_batch_parts"),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_batch_parts_batch_id_batches"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "batch_items",
         *_required(BIG, "batch_id", "job_id", "recipient_id"),
         *_required(SMALL, "run", "step"),
-        *_optional(BIG, "sequence"),
+        *_optional(BIG, "sequence", "address_id"),
+        *_optional(TEXT, "household"),
+        *_optional(INSTANT, "pulled_at"),
+        *_optional(TEXT, "pulled_why"),
         sa.PrimaryKeyConstraint("batch_id", "job_id", "recipient_id", "run", "step", name="pk_batch_items"),
         sqlite_with_rowid=False,
+    )
+    op.create_index("ix_batch_items_household", "batch_items", ["household"], **_only("household IS NOT NULL"))
+    op.create_index("ix_batch_items_send", "batch_items", ["job_id", "recipient_id"])
+    op.create_index(
+        "ix_batch_items_sequence", "batch_items", ["batch_id", "sequence"], unique=True, **_only("sequence IS NOT NULL")
     )
 
 
