@@ -206,6 +206,24 @@ def statements(tx: Transaction) -> list[str]:
     return seen
 
 
+def print_out(db: Database, house: Installation, public_id: str) -> list[SendKey]:
+    """Close a batch and seal all of it as one part, as a worker does when the press has written it."""
+    with db.transaction() as tx:
+        printing.close(tx, public_id)
+    with db.transaction() as tx:
+        keys = sealing.take(tx, house, public_id, None, 10_000).keys
+    with db.transaction() as tx:
+        if keys:
+            drafts = compose.drafts_of(tx, house, keys[0].channel, keys).drafts
+            numbers = tuple((draft.key, at, draft.addresses[0][0]) for at, draft in enumerate(drafts, start=1))
+            part = sealing.Written(
+                number=1, first_sequence=1, last_sequence=len(keys), numbers=numbers, seeds=(), files=()
+            )
+            assert sealing.seal(tx, public_id, part) == set()
+        sealing.finish(tx, public_id, Path("folder"), (), sealing.totals(tx, public_id))
+    return list(keys)
+
+
 class World:
     """A database, an installation, and verbs for what happens around them."""
 
@@ -346,22 +364,8 @@ class World:
                 taken += reap.take_back(tx, self.house, claim_id, shard)
         return taken
 
-    def print_out(self, public_id: str, folder: str = "folder") -> list[SendKey]:
-        """Close a batch and seal all of it as one part, as a worker does when the press has written it."""
-        with self.db.transaction() as tx:
-            printing.close(tx, public_id)
-        with self.db.transaction() as tx:
-            keys = sealing.take(tx, self.house, public_id, None, 10_000).keys
-        with self.db.transaction() as tx:
-            if keys:
-                drafts = compose.drafts_of(tx, self.house, keys[0].channel, keys).drafts
-                numbers = tuple((draft.key, at, draft.addresses[0][0]) for at, draft in enumerate(drafts, start=1))
-                part = sealing.Written(
-                    number=1, first_sequence=1, last_sequence=len(keys), numbers=numbers, seeds=(), files=()
-                )
-                assert sealing.seal(tx, public_id, part) == set()
-            sealing.finish(tx, public_id, Path(folder), (), sealing.totals(tx, public_id))
-        return list(keys)
+    def print_out(self, public_id: str) -> list[SendKey]:
+        return print_out(self.db, self.house, public_id)
 
     def close(self, taken: Claim) -> None:
         with self.db.transaction() as tx:

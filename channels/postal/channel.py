@@ -1,12 +1,12 @@
 """The postal channel: it gathers, and renders a batch for the print shop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from channels.postal.config import PostalConfig
+from channels.postal.config import PostalConfig, design_names
 from gateway.contract import (
     API,
     BatchTicket,
@@ -44,8 +44,14 @@ class PostalChannel(Quiet):
             "design": Part(kind="line", required=False, max_chars=40),
         },
         batched=True,
+        draws_coupon=True,
     )
     config: PostalConfig
+
+    @property
+    def published(self) -> Mapping[str, str]:
+        """`designs` are the names that the part `design` may say, with commas between."""
+        return {"designs": ",".join(design_names(self.config))}
 
     async def check(self) -> None:
         """Raise ChannelMisconfigured where the sender's own lines or the print shop's colours cannot be used."""

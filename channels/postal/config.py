@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta, Struct, field
 
+from channels.postal.formats import FORMATS
 from channels.postal.order import PrintOrder
 from channels.postal.profiles import AddressProfile, Name
 from gateway.contract.postal import COUNTRIES
@@ -57,6 +58,13 @@ class PostalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def return_parts(self) -> tuple[str, ...]:
         return (self.sender_name, *self.sender_address)
+
+
+def design_names(config: PostalConfig) -> list[str]:
+    """The names that a content may give: a format for its plain design, or a file among the designs."""
+    folder = config.designs
+    own = {path.stem for path in folder.glob("*.toml")} if folder is not None and folder.is_dir() else set()
+    return [*FORMATS, *sorted(own - FORMATS.keys())]
 
 
 def too_much_ink(colour: Cmyk) -> str:

@@ -11,7 +11,7 @@ without a file is its plain design.
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -288,13 +288,6 @@ def _art(path: Path | None, file: DesignFile, layout: Layout) -> Art | None:
         return art(place, box)
     except BadArt as error:
         raise ValueError(f"art: {file.art} {error}") from None
-
-
-def known(config: PostalConfig) -> Iterator[str]:
-    """The names that a content may give."""
-    yield from FORMATS
-    if config.designs is not None and config.designs.is_dir():
-        yield from sorted(path.stem for path in config.designs.glob("*.toml") if path.stem not in FORMATS)
 
 
 def check(config: PostalConfig) -> None:

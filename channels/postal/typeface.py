@@ -62,7 +62,7 @@ class Typeface:
         return width
 
     def address_lines(self, lines: list[str], profile: AddressProfile) -> tuple[float, list[str]] | None:
-        """The largest size at which the lines, wrapped between words and in double names, fit the profile's room, or None."""
+        """The largest size at which the lines, wrapped between words and in double names, fit the room, or None."""
         room = profile.address_lines
         size_pt = profile.max_pt
         while size_pt >= profile.min_pt:

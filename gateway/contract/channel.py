@@ -45,6 +45,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """True where a recipient has several live addresses and each gets its own copy (push devices)."""
     batched: bool = False
     """True where sends are gathered and exported together (paper). Such a channel is a BatchChannel."""
+    draws_coupon: bool = False
+    """Whether each message shows the coupon by itself, whatever its texts say, where the job gives one (paper)."""
     idempotent: bool = False
     """True only where handing over the same `Outbound.id` twice is proven to deliver once."""
     reconciles: bool = False

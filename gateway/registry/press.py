@@ -100,14 +100,12 @@ class Press:
 
     def _refused(self, name: str, told: PiecesRefused, sequences: Container[int]) -> Exception:
         try:
-            refusals = [_plain(each) for each in told.refusals]
+            refusals = [_plain(each, sequences) for each in told.refusals]
+        except _Nonsense as nonsense:
+            return self._bug(name, str(nonsense))
         except Exception as error:
             return self._bug(name, wording.where(error))
-        if not refusals:
-            return self._bug(name, "pieces were refused, but none is named")
-        if strange := [each.sequence for each in refusals if each.sequence not in sequences]:
-            return self._bug(name, f"piece {strange[0]} was refused, which is none of those given")
-        return PiecesRefused(refusals)
+        return PiecesRefused(refusals) if refusals else self._bug(name, "pieces were refused, but none is named")
 
     def _bug(self, name: str, what: str) -> ChannelMisconfigured:
         self._log.error("channel.adapter_bug", method=name, at=what)
@@ -120,9 +118,11 @@ def _size(told: Any) -> int:
     return told
 
 
-def _plain(told: Refusal) -> Refusal:
+def _plain(told: Refusal, sequences: Container[int]) -> Refusal:
+    if type(told.sequence) is not int or told.sequence not in sequences:
+        raise _Nonsense("a piece was refused that is none of those given")
     return Refusal(
-        sequence=int(told.sequence),
+        sequence=told.sequence,
         code=wording.line(told.code, wording.CODE_CHARS) or "no-code",
         detail=wording.line(told.detail, wording.DETAIL_CHARS),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.domain.audience import MAX_DEPTH, Ids, Inline, Matching, depth
 from gateway.domain.job import JobInput, JobSpec, Step, StepInput
@@ -166,7 +166,8 @@ def _check_contents(
         if isinstance(found, list):
             problems += [Problem(pointer=here + each.pointer, detail=each.told()) for each in found]
             continue
-        checked[channel] = found
+        shows_one = found.uses_coupon or (capabilities.draws_coupon and bool(request.offer or request.offers))
+        checked[channel] = structs.replace(found, uses_coupon=shows_one)
         brand = wording.template.brand if wording.template and request.brand is None else None
         if brand is not None and brand not in installation.brands.get(channel, ()):
             told = f"is written for the brand {brand}, which the channel does not have any more"

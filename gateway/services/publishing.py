@@ -45,7 +45,10 @@ def publish(
     showing = {
         move.key.entry: job_of[move.key.job_id]
         for move in moves
-        if move.then is State.CLAIMED and channel in job_of[move.key.job_id].spec.steps[move.key.step].uses_coupon
+        if move.then is State.CLAIMED
+        and channel in job_of[move.key.job_id].spec.steps[move.key.step].uses_coupon
+        # What draws a coupon by itself goes without one to whoever gets no offer.
+        and entry_of[move.key.entry].offer_id is not None
     }
     is_batched = installation.channels[channel].batched
     if not is_batched:

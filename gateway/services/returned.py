@@ -133,7 +133,8 @@ def _heed(
     fall_back(tx, moved, now)
     if reason not in DEAD and returns.count(tx, key.recipient_id, address_id, DEAD) < PATIENCE:
         return False
-    if address_id is None:
+    if not address_id:
+        # The channel takes the person's own id for the address: there is none to leave alone.
         return False
     if reason not in OF_THE_PLACE and recipients.has_neighbours(tx, address_id):
         # The letter box is somebody else's too: they go on, this person does not.

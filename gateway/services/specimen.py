@@ -111,13 +111,22 @@ def _made_up(installation: Installation, profile: Profile, kind: str) -> Person:
 
 
 def coupon_of(
-    tx: Transaction, installation: Installation, wanted: SpecimenInput, checked: CheckedContent, now: datetime
+    tx: Transaction,
+    installation: Installation,
+    channel: str,
+    wanted: SpecimenInput,
+    checked: CheckedContent,
+    now: datetime,
 ) -> CouponView | None:
-    """A coupon that is nobody's, where the content shows one. Raises Invalid where no offer says what it would give."""
+    """A coupon that is nobody's, where the content or the channel by itself shows one.
+
+    Raises Invalid where no offer says what it would give.
+    """
     found = offers.get(tx, wanted.offer) if wanted.offer else None
     if wanted.offer and found is None:
         raise Invalid([Problem(pointer="/offer", detail=f"there is no offer {wanted.offer}")])
-    if not checked.uses_coupon:
+    draws_one = found is not None and installation.channels[channel].draws_coupon
+    if not checked.uses_coupon and not draws_one:
         return None
     if found is None:
         raise Invalid([Problem(pointer="/offer", detail="the content shows a coupon: name the offer that it is of")])

@@ -103,7 +103,7 @@ def _laid(
     checked = templates.examine(installation, channel, structs.replace(said, brand=None) if template else said)
     capabilities = installation.channels[channel]
     person = specimen.person_of(tx, installation, capabilities.address_kind, wanted.recipient)
-    coupon = specimen.coupon_of(tx, installation, wanted, checked, clock.now(tx).business)
+    coupon = specimen.coupon_of(tx, installation, channel, wanted, checked, clock.now(tx).business)
     return Laid(
         template=template,
         channel=channel,

@@ -14,7 +14,7 @@ from gateway.domain.words import refuse_nul, shard_of
 from gateway.services.csv_rows import CsvPage
 from gateway.services.ndjson import Line, RowError, decoded
 from gateway.services.redeem import redeem
-from gateway.services.validate import Refused
+from gateway.services.validate import Refused, Validity, unknown
 from gateway.storage import audit, clock, locks, till_lines
 from gateway.storage.database import Transaction
 from gateway.storage.till_lines import NewLine, Wanted
@@ -200,6 +200,7 @@ def end(tx: Transaction, received: int, redeemed: int, client: str) -> None:
 
 
 _REUSED: Final = "The till told something else under this name before."
+_AHEAD: Final = "It was not so late yet when this came in: the till's clock is ahead."
 _Name = tuple[str, str]
 
 
@@ -222,7 +223,7 @@ def _fingerprint(said: TillLine) -> bytes:
 
 
 def _settled(tx: Transaction, uses: Sequence[_Use], client: str) -> list[Told]:
-    now = _held(tx, uses, client)
+    now, coupons = _held(tx, uses, client)
     known = till_lines.find(tx, client, {use.name for use in uses})
     before = {name: {bytes(row.fingerprint): _before(row) for row in rows} for name, rows in known.items()}
     told: list[Told] = []
@@ -234,7 +235,14 @@ def _settled(tx: Transaction, uses: Sequence[_Use], client: str) -> list[Told]:
             told.append(structs.replace(same, row=use.row, replayed=True))
             continue
         is_other = bool(same_name) and next(iter(same_name)) != use.fingerprint
-        answer = _answer(use, "line_reused", detail=_REUSED) if is_other else _tried(tx, use, client, now)
+        if is_other:
+            answer = _answer(use, "line_reused", detail=_REUSED)
+        elif use.said.at > now + SKEW:
+            answer = _answer(use, "in_future", detail=_AHEAD)
+        elif use.code not in coupons:
+            answer = _refused(tx, use, unknown(use.code))
+        else:
+            answer = _tried(tx, use, client)
         told.append(answer)
         same_name[use.fingerprint] = answer
         new[use.name, use.fingerprint] = _kept(use, answer, client, now)
@@ -242,33 +250,31 @@ def _settled(tx: Transaction, uses: Sequence[_Use], client: str) -> list[Told]:
     return told
 
 
-def _held(tx: Transaction, uses: Sequence[_Use], client: str) -> datetime:
-    """All locks at once, in the one order: tills by name, people, offers. Returns business time as of then.
+def _held(tx: Transaction, uses: Sequence[_Use], client: str) -> tuple[datetime, frozenset[str]]:
+    """All locks at once, in the one order: tills by name, people, offers.
 
-    So a file that comes twice at once goes in once, and two files never wait for each other.
+    So a file that comes twice at once goes in once, and two files never wait for each other. Returns business time
+    as of then, and which of the codes are coupons at all.
     """
     for name in sorted({use.said.till for use in uses}):
         locks.lock_name(tx, f"till\0{client}\0{name}")
-    owners = till_lines.owners_of(tx, {use.code for use in uses}).values()
-    locks.lock_shards(tx, {shard_of(recipient_id) for recipient_id, _ in owners})
-    till_lines.lock_offers(tx, {offer_id for _, offer_id in owners})
-    return clock.now(tx).business
+    owners = till_lines.owners_of(tx, {use.code for use in uses})
+    locks.lock_shards(tx, {shard_of(recipient_id) for recipient_id, _ in owners.values()})
+    till_lines.lock_offers(tx, {offer_id for _, offer_id in owners.values()})
+    return clock.now(tx).business, frozenset(owners)
 
 
-def _tried(tx: Transaction, use: _Use, client: str, now: datetime) -> Told:
-    if use.said.at > now + SKEW:
-        return _answer(use, "in_future", detail=f"It is {now:%Y-%m-%d at %H:%M:%S} UTC: the till's clock is ahead.")
+def _tried(tx: Transaction, use: _Use, client: str) -> Told:
     try:
         with tx.begin_nested():
             done = redeem(tx, use.said.code, use.said, client, at=use.said.at)
     except Refused as refused:
-        return _refused(tx, use, refused)
+        return _refused(tx, use, refused.validity)
     return _answer(use, "redeemed", redemption=done.id)
 
 
-def _refused(tx: Transaction, use: _Use, refused: Refused) -> Told:
-    outcome = _OF_REFUSAL[refused.validity.reasons[0]]
-    detail = refused.validity.detail
+def _refused(tx: Transaction, use: _Use, validity: Validity) -> Told:
+    outcome, detail = _OF_REFUSAL[validity.reasons[0]], validity.detail
     first = till_lines.standing(tx, use.code) if outcome == "double_use" else None
     if first is None:
         return _answer(use, outcome, detail=detail)

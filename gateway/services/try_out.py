@@ -99,7 +99,7 @@ def prepare(tx: Transaction, installation: Installation, wanted: TestSendInput) 
             parts=installation.channels[wanted.channel].parts,
             default_locale=wording.default_locale,
         ),
-        coupon=specimen.coupon_of(tx, installation, wanted, checked, clock.now(tx).business),
+        coupon=specimen.coupon_of(tx, installation, wanted.channel, wanted, checked, clock.now(tx).business),
         letters=letters,
     )
 

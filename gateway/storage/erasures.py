@@ -65,7 +65,8 @@ def forget(tx: Transaction, recipient_id: int, tombstone: str) -> None:
     tx.execute(delete(short_links).where(*followed))
     told = select(redemptions.c.public_id).where(*bought)
     tx.execute(delete(till_lines).where(or_(till_lines.c.redemption.in_(told), till_lines.c.stands.in_(told))))
-    tx.execute(update(redemptions).where(*bought).values(order_id=None, place=None, till=None, products=null(), reason=None))
+    forgotten = {"order_id": None, "place": None, "till": None, "products": null(), "reason": None}
+    tx.execute(update(redemptions).where(*bought).values(forgotten))
     # Whoever counts purchases goes on counting this one; whose order it was, nobody can look up.
     nameless = bindparam("tombstone", f"{tombstone}.", type_=String()) + cast(activities.c.id, String())
     did = update(activities).where(activities.c.recipient_id == recipient_id)

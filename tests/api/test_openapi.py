@@ -9,7 +9,21 @@ import pytest
 from tests.api.house import House
 from tests.api.test_auth import OPEN, routes_of
 
-PAGES = ("/hooks", "/u", "/o", "/p/", "/c", "/i", "/:short", "/r", "/R", "/t", "/push/subscribe.js", "/push/worker.js")
+PAGES = (
+    "/hooks",
+    "/u",
+    "/o",
+    "/p/",
+    "/c",
+    "/i",
+    "/:short",
+    "/r",
+    "/R",
+    "/t",
+    "/print",
+    "/push/subscribe.js",
+    "/push/worker.js",
+)
 UNLISTED = {(method, path) for method, path in OPEN if path.startswith(PAGES)}
 
 

@@ -188,6 +188,6 @@ async def test_the_specimen_is_told_apart_at_the_till(small_house: House) -> Non
         used = await client.post(
             "/v1/coupons:redeem", json={"code": "XXXX-XXXX-XXXX"}, headers={"Idempotency-Key": "1"}
         )
-    assert (looked.json()["valid"], looked.json()["reasons"]) == (False, ["not_found"])
+    assert (looked.json()["valid"], looked.json()["reasons"]) == (False, ["specimen"])
     assert "specimen" in looked.json()["detail"]
     assert (used.status_code, "specimen" in used.json()["detail"]) == (409, True)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.policy import DAYS, QuietRule
+from gateway.domain.cut_off import DAYS
+from gateway.domain.policy import QuietRule
 from gateway.domain.quiet_hours import NeverOpen, QuietHours, next_open, quiet_hours
 from gateway.domain.wall_time import instant
 

@@ -24,8 +24,8 @@ from gateway.services import (
     consent,
     expand,
     follow,
-    people,
     mailing,
+    people,
     printing,
     record,
     redeem,
@@ -35,7 +35,7 @@ from gateway.services import (
 from gateway.services.installation import Installation
 from gateway.storage import clock, offers, recipients
 from gateway.storage.database import Database, Transaction
-from tests.builders import World, installation
+from tests.builders import World, installation, print_out
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -151,7 +151,7 @@ class Road:
         with self.db.snapshot() as tx:
             batches = printing.all_of_them(tx)
         for batch in batches:
-            self.print_out(batch.id)
+            print_out(self.db, self.house, batch.id)
             with self.db.transaction() as tx:
                 mailing.hand_over(tx, self.house, batch.id, at)
 

@@ -9,9 +9,9 @@ from gateway.domain.words import shard_of
 from gateway.services import control
 from gateway.services.claim import Claim, claim, places_due
 from gateway.storage import batches, channels, clock, facts, locks, sends, suppressions
+from gateway.storage.batches import NewBatch
 from gateway.storage.facts import Wanted
 from gateway.storage.sends import Move
-from gateway.storage.batches import NewBatch
 from tests.builders import CHANNELS, LEASE, NOW, World, cap, installation, postal, quiet, statements, step
 
 PHONE = {"kind": "phone", "value": "+12025550142"}

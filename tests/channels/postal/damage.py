@@ -181,6 +181,10 @@ def paint_in_rgb(pdf: pikepdf.Pdf) -> None:
     draw(pdf.pages[4], "0 0 0 rg 100 400 1 1 re f")
 
 
+def paint_an_inline_picture(pdf: pikepdf.Pdf) -> None:
+    draw(pdf.pages[4], "6 0 0 6 30 560 cm BI /W 1 /H 1 /BPC 8 /CS /RGB ID abc EI")
+
+
 def paint_in_default_grey(pdf: pikepdf.Pdf) -> None:
     draw(pdf.pages[4], "100 400 1 1 re f")
 

@@ -6,8 +6,11 @@ are off by more than 48 of 255 levels, blurred over a pixel: small type that mov
 anti-aliasing of another program is not.
 """
 
+import shutil
+import subprocess
 from pathlib import Path
 
+import pypdfium2
 import pytest
 from msgspec.structs import replace
 from PIL import Image, ImageChops
@@ -21,6 +24,7 @@ from tests.channels.postal.runs import press, print_run
 SPOKEN = {tongue.locale[:2]: tongue for tongue in TONGUES}
 SCRIPTS = ("it", "uk")
 MM = 600 / 25.4
+"""Pixels of a picture before it is made small."""
 
 
 def pieces_of(script: str) -> list[Piece]:
@@ -58,8 +62,6 @@ def fine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def drawn(part: Path) -> Image.Image:
-    import pypdfium2
-
     with pypdfium2.PdfDocument(part) as document:
         return document[0].render(scale=600 / 72, grayscale=True).to_pil().convert("L")
 
@@ -81,9 +83,6 @@ def test_a_box_that_moved_by_half_a_millimetre_is_found_out(fine, box_mm):
 
 
 def test_another_programs_edges_are_no_difference(fine, tmp_path):
-    import shutil
-    import subprocess
-
     if shutil.which("pdftoppm") is None:
         pytest.skip("not installed: pdftoppm (Debian: poppler-utils)")
     subprocess.run(["pdftoppm", "-r", "600", "-gray", "-l", "1", "-singlefile", fine, tmp_path / "poppler"], check=True)

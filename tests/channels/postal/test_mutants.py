@@ -74,6 +74,7 @@ NEAR_ADDRESS = (100.0, 154.0)
         ("images", damage.print_a_coarse_picture),
         ("colours", damage.paint_in_rgb),
         ("colours", damage.paint_in_default_grey),
+        ("colours", damage.paint_an_inline_picture),
         ("inks", damage.paint_rich_black),
         ("clear", damage.black_bar_at(*NEAR_ADDRESS)),
         ("clear", damage.black_bar_at(*IN_ADDRESS)),

@@ -85,7 +85,7 @@ def test_a_design_with_art_in_colour_stores_it_once(tmp_path):
 def test_with_the_print_shops_profile_the_parts_are_pdf_x_4(tmp_path):
     pieces = crowd(3)
     (tmp_path / "press.icc").write_bytes(a_profile())
-    settings = {"icc_profile": str(tmp_path / "press.icc"), "output_condition": "FOGRA51"}
+    settings = {"icc_profile": tmp_path / "press.icc", "output_condition": "FOGRA51"}
     print_run(press(tmp_path, order=settings), pieces, tmp_path / "B0427")
     check_batch(tmp_path / "B0427", order("card-a5", pieces, is_pdf_x=True))
 

@@ -63,9 +63,9 @@ def check_part(
     files.check_standard(part, order)
     files.check_boxes(part, order)
     files.check_fonts(part)
+    files.check_colours(part)
     files.check_images(part)
     files.check_sharpness(part)
-    files.check_colours(part)
     letters = check_words(part, pieces, rows, order)
     check_codes(part, pieces, letters, order, bars_h_mm=bars_h_mm, plates=plates)
 

@@ -66,7 +66,7 @@ def check_fonts(part: Path) -> None:
             raise PrintFault("fonts", part.name, f"{line.split()[0]}: embedded {embedded}, subset {subset}")
 
 
-_FOREIGN = frozenset("rg RG g G cs CS sc scn SC SCN sh BI".split())
+_FOREIGN = frozenset(("INLINE IMAGE", *"rg RG g G cs CS sc scn SC SCN sh".split()))
 _PAINTED = dict.fromkeys("f F f* Tj TJ ' \"".split(), "fill")
 _PAINTED |= {"S": "stroke", "s": "stroke"}
 _PAINTED |= dict.fromkeys("B B* b b*".split(), "both")
