@@ -20,6 +20,7 @@ from gateway.contract import (
     PrintedPart,
     PrintFile,
     Quiet,
+    Weight,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,18 @@ class PostalChannel(Quiet):
     def published(self) -> Mapping[str, str]:
         """`designs` are the names that the part `design` may say, with commas between."""
         return {"designs": ",".join(design_names(self.config))}
+
+    def weigh(self, message: Outbound) -> Weight:
+        """One piece. Raises PermanentFailure where its design is none, or cannot be printed."""
+        from channels.postal.designs import BadDesign, UnknownDesign
+
+        try:
+            self._designs.of(message.parts.get("design", ""))
+        except UnknownDesign as error:
+            raise PermanentFailure("unknown-design", str(error)) from None
+        except BadDesign as error:
+            raise PermanentFailure("bad-design", str(error)) from None
+        return Weight(unit="piece")
 
     async def check(self) -> None:
         """Raise ChannelMisconfigured where the sender's own lines or the print shop's colours cannot be used."""

@@ -53,12 +53,15 @@ def finish(pdfs: Iterable[bytes], sheets: Sequence[int], how: Finish, target: Pa
         _intend(part, how.intent)
         _keep(part, how)
         _sign(part, how)
+        # Not into the file: where the disk is full, qpdf ends the whole process instead of raising.
+        made = BytesIO()
         part.save(
-            target,
+            made,
             min_version=PDF_VERSION,
             deterministic_id=True,
             object_stream_mode=pikepdf.ObjectStreamMode.generate,
         )
+    target.write_bytes(made.getbuffer())
 
 
 def read_again(path: Path) -> tuple[int, bytes]:

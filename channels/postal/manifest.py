@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import xlsxwriter
 from msgspec import Struct
+from xlsxwriter.exceptions import FileCreateError
 
 ADDRESS_LINES: Final = 6
 
@@ -34,8 +36,8 @@ COLUMNS: Final = (
 SHEET_ROWS: Final = 1_048_575
 """The rows of a sheet of Excel, without the one of the names."""
 
-_LIVE: Final = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet would run as a formula, also behind apostrophes."""
+_LIVE: Final = re.compile(r"'*\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""What a spreadsheet would run as a formula, also behind apostrophes or white space, or in full width."""
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -88,13 +90,24 @@ def read_csv(path: Path, delimiter: str) -> Iterator[list[str]]:
 
 
 def write_xlsx(rows: Iterable[Sequence[str]], created_at: datetime, target: Path, sheet_rows: int = SHEET_ROWS) -> None:
-    """All cells are text, so that postcodes keep their zeros. A new sheet after each `sheet_rows` rows."""
+    """All cells are text, so that postcodes keep their zeros. A new sheet after each `sheet_rows` rows.
+
+    Raises OSError where the disk does not take it; what was begun beside it is gone then.
+    """
+    try:
+        with TemporaryDirectory(dir=target.parent, prefix=".manifest-") as begun:
+            _write_xlsx(rows, created_at, target, sheet_rows, begun)
+    except FileCreateError as error:
+        raise OSError(*error.args[0].args) from None
+
+
+def _write_xlsx(rows: Iterable[Sequence[str]], created_at: datetime, target: Path, sheet_rows: int, begun: str) -> None:
     options = {
         "constant_memory": True,
         "strings_to_formulas": False,
         "strings_to_urls": False,
         "strings_to_numbers": False,
-        "tmpdir": str(target.parent),
+        "tmpdir": begun,
     }
     with xlsxwriter.Workbook(str(target), options) as book:
         book.set_properties({"title": "Manifest", "created": created_at.astimezone(UTC).replace(tzinfo=None)})

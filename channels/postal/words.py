@@ -49,10 +49,10 @@ def words(locale: str) -> Words:
 def last_day(valid_until: datetime, locale: str, zone: ZoneInfo) -> str:
     """The last day on which a coupon holds all or most of the day, written for the locale.
 
-    An end at midnight means the day before. English gets the month's name, since
+    An end before noon means the day before. English gets the month's name, since
     04/05 is read in two ways.
     """
-    day = (valid_until - timedelta(seconds=1)).astimezone(zone)
+    day = (valid_until.astimezone(zone) - timedelta(hours=12)).date()
     spoken = words(locale)
     if spoken is _ENGLISH:
         return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

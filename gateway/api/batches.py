@@ -218,7 +218,7 @@ async def file(batch_id: InPath, name: InPath, rooms: Here) -> File:
         raise NotFound(f"the files of batch {batch_id} were removed: {batch.files_removed_why}")
     found = next((each for each in batch.files if each.name == unquote(name)), None)
     # Only a name that the export wrote down is ever joined to the folder.
-    path = Path(batch.folder) / found.name if batch.folder and found else None
+    path = Path(batch.folder) / found.name if batch.folder and batch.exported_at and found else None
     if found is None or path is None or not path.is_file():
         raise NotFound(f"batch {batch_id} has no such file")
     return File(path, filename=found.name, media_type=found.media_type, content_disposition_type="attachment")

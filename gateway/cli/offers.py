@@ -3,6 +3,7 @@
 import asyncio
 import tomllib
 from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ from rich.table import Table
 from gateway.cli.options import config_option, database, settings_in
 from gateway.cli.tables import prose, show
 from gateway.domain.coupon import Pool
+from gateway.domain.currency import minor_digits
 from gateway.domain.offer import Offer
 from gateway.services import csv_rows, import_codes, ndjson
 from gateway.services.csv_rows import CsvPage
@@ -54,10 +56,16 @@ def list_(folder: Path) -> None:
 def _cells(each: Kept, free: dict[str, int]) -> list[str]:
     one = each.offer
     until = "" if one.valid_until is None else f"{one.valid_until:%Y-%m-%d %H:%M}"
-    gives = f"{one.kind} {one.value}" + (f" {one.currency}" if one.kind == "amount" else "")
-    limits = ["" if left is None else str(left) for left in (each.uses_left, each.budget_left_minor)]
+    value = _money(one.value, one.currency) if one.kind == "amount" else str(one.value)
+    uses = "" if each.uses_left is None else str(each.uses_left)
+    limits = [uses, "" if each.budget_left_minor is None else _money(each.budget_left_minor, one.currency)]
     codes = str(free.get(one.key, 0)) if isinstance(one.codes, Pool) else ""
-    return [one.key, one.title, gives, until, str(each.used), *limits, codes]
+    return [one.key, one.title, f"{one.kind} {value}", until, str(each.used), *limits, codes]
+
+
+def _money(minor: int, currency: str | None) -> str:
+    digits = minor_digits(currency or "")
+    return f"{Decimal(minor).scaleb(-digits):f} {currency}"
 
 
 @offer.command()

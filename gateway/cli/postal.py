@@ -159,14 +159,21 @@ def export(batch: str, target: Path | None, url: str | None, key_file: Path | No
         return
     with _told():
         done = asyncio.run(_export(settings_in(folder, asks_channels=True), batch))
-    if done.folder is None:
+    if done.folder is None or done.state == "cancelled":
         raise click.ClickException(f"the batch is {done.state} and has no files")
     place = Path(done.folder)
     if target is not None:
-        place = Path(shutil.copytree(place, target / done.id, dirs_exist_ok=True))
+        place = _copied(place, target / done.id)
     click.echo(f"{done.printed} of {done.pieces} pieces printed, in {place}")
     for file in done.files:
         click.echo(f"  {file.name}")
+
+
+def _copied(place: Path, target: Path) -> Path:
+    try:
+        return Path(shutil.copytree(place, target, dirs_exist_ok=True))
+    except (OSError, shutil.Error) as error:
+        raise click.ClickException(f"written to {place}, but not copied to {target}: {error}") from None
 
 
 async def _export(settings: Settings, batch_id: str) -> printing.Batch:

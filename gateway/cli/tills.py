@@ -1,6 +1,7 @@
 """Tills without a network, from the command line: what they take along, and what they bring back."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -60,7 +61,7 @@ def list_(target: Path, offer: str | None, job: str | None, hours: int, plain: b
     ring = installation_without_channels(settings).keys
     bar = (TextColumn("{task.completed} coupons"),)
     part = target.with_name(f"{target.name}.part")
-    with database(settings) as db, Progress(*bar, console=Console(stderr=True)) as progress:
+    with _writing(target), database(settings) as db, Progress(*bar, console=Console(stderr=True)) as progress:
         making = _begin(db, timedelta(hours=hours), "plain" if plain else "hashed", offer, job)
         task = progress.add_task("list", total=None)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -69,10 +70,18 @@ def list_(target: Path, offer: str | None, job: str | None, hours: int, plain: b
                 file.write(lines)
                 progress.advance(task, number)
                 count += number
-    # A till never sees half a list.
-    part.replace(target)
+        # A till never sees half a list.
+        part.replace(target)
     head = making.header
     click.echo(f"{count} coupons in {target}: {head.list}, to be used until {_moment(head.valid_until)}")
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or target}: {error.strerror}") from None
 
 
 def _begin(db: Database, span: timedelta, codes: Codes, offer: str | None, job: str | None) -> Making:

@@ -43,7 +43,8 @@ class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     valid_for: timedelta | None = None
-    """From sending; on paper from the day on which it should be in the letter box."""
+    """From sending, or from `valid_from` where that is later; on paper from the day on which it should be in the letter
+    box."""
     zone: str | None = None
     uses_per_coupon: Annotated[int, Meta(ge=1, le=1000)] = 1
     per_recipient: Count | None = None
@@ -74,7 +75,7 @@ class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Until when a coupon holds that is sent, or should be in the letter box, at `start`; None for ever."""
         ends = [self.valid_until] if self.valid_until else []
         if self.valid_for is not None:
-            ends.append(self._end_of(start, self.valid_for))
+            ends.append(self._end_of(self.starts_for(start), self.valid_for))
         return min(ends, default=None)
 
     def _end_of(self, start: datetime, span: timedelta) -> datetime:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.contract.postal import address_faults
 from gateway.domain.cut_off import CutOff
 from gateway.domain.words import CountryCode, Locale, refuse_endless
 
@@ -22,6 +23,12 @@ class Seed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postcode: _Line = ""
     region: _Line = ""
     locale: Locale | None = None
+
+    def __post_init__(self) -> None:
+        lines = {name: getattr(self, name) for name in ("street", "street2", "postcode", "city", "region", "country")}
+        for fault in address_faults(lines):
+            if fault.grave:
+                raise ValueError(f"{fault.field}: {fault.text}")
 
 
 class Post(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

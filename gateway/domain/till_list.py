@@ -24,12 +24,12 @@ import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import pbkdf2_hmac, sha256
-from typing import Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from gateway.domain.offer import Kind, Period
 from gateway.domain.tokens import KeyRing
@@ -42,6 +42,8 @@ USUAL_SPAN: Final = timedelta(hours=24)
 LONGEST_SPAN: Final = timedelta(days=7)
 _ROUNDS: Final = 1000
 """Half a millisecond of ours for each coupon. More would cost us as much more as whoever guesses."""
+_MOST_ROUNDS: Final = 1_000_000
+"""A header is read before its seal: one that was made up must not keep a till busy for years."""
 _CODE_BYTES: Final = 16
 
 Codes = Literal["hashed", "plain"]
@@ -60,7 +62,7 @@ class ListHeader(Struct, frozen=True, kw_only=True, omit_defaults=True):
     valid_until: datetime
     codes: Codes
     salt: str | None = None
-    rounds: int | None = None
+    rounds: Annotated[int, Meta(ge=1, le=_MOST_ROUNDS)] | None = None
 
 
 class ListedCoupon(Struct, frozen=True, kw_only=True, omit_defaults=True):

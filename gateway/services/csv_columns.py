@@ -94,7 +94,8 @@ def columns_of(kind: Table, header: Sequence[str]) -> Columns:
     names = tuple(name.strip().lower() for name in header)
     unknown = [name or "(empty)" for name in names if not _is_known(kind, name)]
     if unknown:
-        raise BadHeader(f"no column {', '.join(unknown[:5])}; {kind} have {', '.join(_spelled(kind))}")
+        theirs = f"{kind} have {', '.join(_spelled(kind))}"
+        raise BadHeader(f"no column {', '.join(unknown[:5])}; {theirs}; the first row names the columns")
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise BadHeader(f"the column {', '.join(doubled)} is there twice")

@@ -34,6 +34,8 @@ class Past(Struct, frozen=True, kw_only=True):
     redeemed: bool = False
     clicked: bool = False
     offer_id: int | None = None
+    coupon_until: datetime | None = None
+    """The end of the coupon that the message shows: it is not worth sending after that."""
     expires_at: datetime | None = None
 
 
@@ -86,12 +88,16 @@ def facts_of(
         holdout=past.holdout,
         redeemed=past.redeemed,
         clicked=past.clicked,
-        offer_over=offer is not None and offer.over(at),
+        offer_over=(offer is not None and offer.over(at)) or _is_reached(past.coupon_until, at),
         offer_used_up=past.offer_id in job.used_up,
         expires_at=past.expires_at,
         # By its name, so that a preview tells what the job will do.
         chance=drawn(f"spread:{job.spec.name}", known.external_id),
     )
+
+
+def _is_reached(end: datetime | None, at: datetime) -> bool:
+    return end is not None and at >= end
 
 
 def _rivals(installation: Installation, gathered: Gathered, known: Known, job: Job) -> Iterator[Rival]:

@@ -21,6 +21,7 @@ from gateway.storage.pools import PoolCode
 LONGEST_LINE_BYTES: Final = 4096
 _FEWEST: Final = 4
 _MOST: Final = 64
+_HEADINGS: Final = frozenset({"CODE", "CODES", "COUPON", "COUPONS", "VOUCHER", "VOUCHERS"})
 
 
 class CodeInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,6 +122,8 @@ def _fault(code: PoolCode) -> str | None:
         return "holds a character that cannot be printed"
     if not _FEWEST <= len(code.code) <= _MOST:
         return f"has {len(code.code)} characters without blanks and dashes; {_FEWEST} to {_MOST} are taken"
+    if code.code in _HEADINGS:
+        return "is a heading, and no code"
     if is_specimen(code.code):
         return "is what previews and test messages show, and nobody's coupon"
     return None

@@ -54,7 +54,7 @@ def hand_over(
     """The print shop has the files and mails at `mailing_at` (by default as planned).
 
     Every piece is decided once more, and where the day is another than planned the caps are asked again, for that
-    day. Whoever must not get it is on the pull list and counts as not sent.
+    day. Whoever must not get it, or whose coupon is over by then, is on the pull list and counts as not sent.
     """
     row = row_of(tx, public_id, lock=True)
     keys = [key_of(item, row.channel) for item in batches.items(tx, row.id) if item.sequence is not None]
@@ -65,7 +65,7 @@ def hand_over(
         raise Conflict(f"the batch is {row.state}; only an exported one can be handed over")
     stop(tx, installation, refused(tx, installation, keys, now), now)
     waiting = {key: each for key, each in sends.get(tx, keys).items() if each.state == State.BATCHED}
-    over = _over_caps(tx, installation, waiting, when, now)
+    over = _over_caps(tx, installation, waiting, when, now) | _with_dead_coupons(tx, waiting, when)
     pulled = stop(tx, installation, [Move(key, State.SKIPPED, reason=why) for key, why in over.items()], now)
     slots = {key: None if each.cap_at is None else when for key, each in waiting.items() if key not in pulled}
     mailed = move_sends(tx, [Move(key, State.ACCEPTED, cap_at=slot) for key, slot in slots.items()], now)
@@ -99,6 +99,17 @@ def _over_caps(
         if full is not None:
             over[key] = f"cap:{full.rule.name}"
     return over
+
+
+def _with_dead_coupons(tx: Transaction, waiting: Collection[SendKey], when: datetime) -> dict[SendKey, str]:
+    """The pieces whose coupon is over when they are mailed, with the reason."""
+    job_of, entry_of = of_sends(tx, list(waiting))
+    ends = {key: entry_of[key.entry].coupon_until for key in waiting}
+    return {
+        key: "expired"
+        for key, until in ends.items()
+        if until is not None and until <= when and key.channel in job_of[key.job_id].spec.steps[key.step].uses_coupon
+    }
 
 
 def pull_list(tx: Transaction, public_id: str) -> list[Pulled]:

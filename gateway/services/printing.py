@@ -17,6 +17,7 @@ from gateway.services.announce import move_sends
 from gateway.services.follow import settle
 from gateway.services.installation import Installation
 from gateway.services.problems import Conflict, NotFound
+from gateway.services.publishing import take_back
 from gateway.storage import audit, batch_parts, batches, clock, jobs, locks, print_files, sends
 from gateway.storage.database import Transaction
 from gateway.storage.sends import Move
@@ -206,6 +207,7 @@ def stop(tx: Transaction, installation: Installation, moves: Sequence[Move], now
     """Pieces that will not be mailed: their entries go on, and those that are printed are on the pull list."""
     moved = move_sends(tx, moves, now)
     batches.pull(tx, [(move.key, move.reason) for move in moves if move.key in moved], now)
+    take_back(tx, [key.entry for key in moved])
     settle(tx, installation, dict.fromkeys(moved), now)
     return moved
 

@@ -64,14 +64,16 @@ async def write(pool: RenderPool, channel: Guarded, installation: Installation, 
                 [message] = compose.outbounds(installation, laid.batch.channel, draft, result.locale, result.parts)
                 made[draft.key] = structs.replace(message, is_test=True)
     left = [made[draft.key] for draft in laid.drafts.drafts if draft.key in made]
+    why = ""
     while left:
         pieces = list(_numbered(left))
         try:
             return await channel.write_proof(ticket(installation, laid.batch), pieces, target)
         except PiecesRefused as refused:
+            why = f": {refused.refusals[0].code}: {refused.refusals[0].detail}" if refused.refusals else ""
             gone = {each.sequence for each in refused.refusals}
             left = [piece.message for piece in pieces if piece.sequence not in gone]
-    raise Conflict(f"none of the pieces that would show batch {laid.batch.id} can be printed")
+    raise Conflict(f"none of the pieces that would show batch {laid.batch.id} can be printed{why}")
 
 
 def _numbered(messages: Sequence[Outbound]) -> Iterator[Piece]:

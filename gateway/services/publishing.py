@@ -64,6 +64,15 @@ def publish(
     return [_put_off(move, now) if move.key.entry in waiting else move for move in moves]
 
 
+def take_back(tx: Transaction, keys: Sequence[EntryKey]) -> None:
+    """Unpublish what stood on paper alone that will not be printed: a partner's code goes to somebody else.
+
+    The caller holds the shards' locks.
+    """
+    if codes := coupons.unpublish(tx, keys):
+        pools.give_back(tx, codes)
+
+
 def _starts(installation: Installation, channel: str, now: datetime) -> datetime:
     """When the message is with the person: on paper, behind the planned mailing and its way."""
     transit = installation.policies.post.transit if installation.channels[channel].batched else timedelta(0)

@@ -64,6 +64,7 @@ def questions(
             redeemed=entry.redeemed,
             clicked=bool(steps) if is_asked else key.step in steps,
             offer_id=entry.offer_id,
+            coupon_until=entry.coupon_until if key.channel in job.spec.steps[key.step].uses_coupon else None,
             expires_at=row.expires_at if may_expire else None,
         )
         facts = facts_of(installation, gathered, key.recipient_id, job, past, now)

@@ -67,6 +67,17 @@ def ticket(installation: Installation, batch: Batch) -> BatchTicket:
     )
 
 
+def begin(tx: Transaction, public_id: str, folder: Path) -> None:
+    """Write down where the files lie from now on, so that they are found even if the batch is thrown away half written.
+
+    Raises Conflict where it is not closed any more.
+    """
+    row = row_of(tx, public_id, lock=True)
+    if row.state != "closed":
+        raise Conflict(f"the batch is {row.state}; only a closed one is written")
+    batches.note(tx, row.id, folder=str(folder))
+
+
 def take(tx: Transaction, installation: Installation, public_id: str, after: Place | None, limit: int) -> Taken:
     """Decide the next pieces of a closed batch once more. Raises Conflict where it is not closed any more."""
     row = row_of(tx, public_id)

@@ -5,10 +5,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from babel.numbers import get_currency_precision
 from msgspec import Struct
 
 from gateway.domain.coupon import BadCode, expect_code, is_specimen, normalised
+from gateway.domain.currency import minor_digits
 from gateway.domain.offer import Offer
 from gateway.domain.redemption import TOLD, Coupon, Order, Refusal
 from gateway.services.whereabouts import held_person
@@ -165,5 +165,5 @@ def _day(at: datetime, zone: tzinfo | None) -> str:
 
 
 def _money(minor: int, currency: str) -> str:
-    digits = get_currency_precision(currency)
+    digits = minor_digits(currency)
     return f"{minor / 10**digits:.{digits}f} {currency}"

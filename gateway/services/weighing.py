@@ -72,7 +72,8 @@ def _refusal(channel: Guarded, message: Outbound) -> PermanentFailure | None:
     failure = _weighed(channel, message)
     if failure is None:
         return None
-    least = structs.replace(message, parts=dict.fromkeys(message.parts, "x"))
+    required = [name for name, part in channel.capabilities.parts.items() if part.required]
+    least = structs.replace(message, parts=dict.fromkeys(required, "x"))
     return None if _weighed(channel, least) else failure
 
 

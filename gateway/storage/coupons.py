@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import case, delete, func, literal, select, update
 
 from gateway.domain.words import EntryKey
 from gateway.storage import keys as keys_of
 from gateway.storage.database import Transaction
 from gateway.storage.rows import insert_rows, table_of
-from gateway.storage.tables import coupons, offers, recipients, redemptions
+from gateway.storage.tables import batch_items, coupons, offers, recipients, redemptions
 from gateway.storage.types import Instant, Record
 
 
@@ -50,6 +50,20 @@ def activate(tx: Transaction, keys: Sequence[EntryKey], at: datetime) -> int:
 def void(tx: Transaction, keys: Sequence[EntryKey], at: datetime) -> int:
     """Withdraw the codes of these entries for good. Returns how many were not withdrawn before."""
     return _change(tx, keys, coupons.c.void_at, at)
+
+
+def unpublish(tx: Transaction, keys: Sequence[EntryKey]) -> list[str]:
+    """Take codes back that nobody has ever seen: on paper alone, and never printed. Returns them."""
+    if not keys:
+        return []
+    asked = table_of(tx, "asked", keys_of.ENTRY, keys)
+    printed = keys_of.same(batch_items, coupons, keys_of.ENTRY) & batch_items.c.sequence.is_not(None)
+    mine = (
+        select(literal(1)).where(keys_of.same(coupons, asked, keys_of.ENTRY)).correlate(coupons).exists(),
+        coupons.c.activated_at.is_(None),
+        ~select(literal(1)).where(printed).correlate(coupons).exists(),
+    )
+    return list(tx.scalars(delete(coupons).where(*mine).returning(coupons.c.code)))
 
 
 def _change(tx: Transaction, keys: Sequence[EntryKey], column: Any, at: datetime) -> int:

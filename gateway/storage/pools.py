@@ -57,6 +57,12 @@ def take(tx: Transaction, offer_id: int, count: int, now: datetime) -> list[Pool
     return [PoolCode(row.code, row.shown) for row in found]
 
 
+def give_back(tx: Transaction, codes: Sequence[str]) -> None:
+    """Let codes of pools that nobody has seen be taken again; others are left alone."""
+    back = table_of(tx, "back", {"code": Text()}, [(code,) for code in codes])
+    tx.execute(update(pool_codes).where(pool_codes.c.code.in_(select(back.c.code))).values(taken_at=None))
+
+
 def free(tx: Transaction, offer_id: int, most: int) -> int:
     """How many codes nobody has yet, counted up to `most`."""
     some = select(pool_codes.c.id).where(*_free(offer_id)).limit(most).subquery()

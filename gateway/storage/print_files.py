@@ -25,7 +25,8 @@ def expire_of_erased(tx: Transaction, now: datetime) -> int:
         batch_items.c.batch_id == batches.c.id,
         batch_items.c.sequence.is_not(None),
         recipients.c.id == batch_items.c.recipient_id,
-        recipients.c.erased_at > batches.c.exported_at,
+        # Who has a number was erased after it was given, be it while other parts were still being written.
+        recipients.c.erased_at.is_not(None),
     )
     change = update(batches).where(*_HAS_FILES, batches.c.state == "mailed", erased)
     return tx.execute(change.values(files_removed_at=now, files_removed_why="somebody in them was erased")).rowcount

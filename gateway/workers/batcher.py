@@ -17,7 +17,7 @@ from gateway.services.printing import Batch
 from gateway.services.problems import Conflict
 from gateway.storage.database import Unavailable
 from gateway.workers.crew import Crew
-from gateway.workers.press import Progress, mend, print_out
+from gateway.workers.press import Progress, aside_of, mend, print_out
 
 log: Any = structlog.get_logger()
 
@@ -89,15 +89,24 @@ async def remove_files(crew: Crew, folder: Path) -> int:
     removed = 0
     for public_id, kept in await crew.db.read(printing.files_to_remove):
         # Of a folder on another machine, the process there will tell.
-        if Path(kept) == folder / public_id and await asyncio.to_thread(_remove, Path(kept)):
-            await crew.db.write(printing.files_removed, public_id)
-            removed += 1
+        if Path(kept) != folder / public_id or not await asyncio.to_thread(Path(kept).is_dir):
+            continue
+        # Whoever still writes into the folder would only make it again.
+        async with _alone(crew, f"print:{public_id}") as is_free:
+            if is_free and await asyncio.to_thread(_remove, Path(kept)):
+                await crew.db.write(printing.files_removed, public_id)
+                removed += 1
     return removed
 
 
 def _remove(folder: Path) -> bool:
+    """Whether the folder was here and is not any more."""
     was_here = folder.is_dir()
-    shutil.rmtree(folder, ignore_errors=True)
+    for place in (folder, aside_of(folder)):
+        shutil.rmtree(place, ignore_errors=True)
+    if was_here and folder.is_dir():
+        log.error("batch.files_not_removed", batch=folder.name)
+        return False
     return was_here
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from msgspec import Struct, structs
 
-from gateway.contract import ChannelMisconfigured, Outbound, Piece, PiecesRefused
+from gateway.contract import ChannelMisconfigured, Outbound, Piece, PiecesRefused, Refusal
 from gateway.domain.words import SendKey
 from gateway.registry import Guarded
 from gateway.rendering import RenderBatch, Rendered
@@ -59,6 +59,7 @@ async def print_out(
     if batch.state != "closed":
         return batch
     run = await _run(crew, batch, folder)
+    await crew.db.write(sealing.begin, public_id, run.place)
     await asyncio.to_thread(_tidy, run.place, {file.name for part in batch.parts for file in part.files})
     await _sift(run)
     while await _write_part(run):
@@ -121,7 +122,7 @@ async def _write_part(run: _Run) -> bool:
         try:
             files = await run.channel.write_part(ticket, at.number, [piece for piece, _ in pieces], run.place)
         except PiecesRefused as refused:
-            await _refuse(crew, made, {each.sequence: each.code for each in refused.refusals}, pieces)
+            await _refuse(crew, made, refused.refusals, pieces)
             continue
         part = _written(at, made, pieces, sealing.files_of(files))
         stopped = await crew.db.write(sealing.seal, public_id, part)
@@ -152,14 +153,16 @@ def _seed(run: _Run, name: str, sequence: int) -> Outbound:
 
 
 async def _refuse(
-    crew: Crew, made: Made, codes: Mapping[int, str], pieces: Sequence[tuple[Piece, SendKey | str]]
+    crew: Crew, made: Made, refusals: Sequence[Refusal], pieces: Sequence[tuple[Piece, SendKey | str]]
 ) -> None:
     whose = {piece.sequence: owner for piece, owner in pieces}
-    refused = {whose[sequence]: code for sequence, code in codes.items()}
-    for owner, code in refused.items():
+    people: dict[SendKey, str] = {}
+    for each in refusals:
+        owner = whose[each.sequence]
         if isinstance(owner, str):
-            raise ChannelMisconfigured("seed-refused", f"[[post.seeds]] {owner} cannot be printed: {code}")
-    people = {owner: code for owner, code in refused.items() if not isinstance(owner, str)}
+            why = f"{each.code}: {each.detail}"
+            raise ChannelMisconfigured("seed-refused", f"[[post.seeds]] {owner} cannot be printed: {why}")
+        people[owner] = each.code
     await crew.db.write(sealing.refuse, crew.installation, people)
     for key in people:
         del made[key]
@@ -271,7 +274,7 @@ async def _mend_part(run: _Run, part: Part) -> None:
         raise _other(run.batch, part, "the address of somebody in it has changed")
     pieces = _again(run, part, {sequence: made[key][1] for key, sequence, _ in numbered})
     ticket = sealing.ticket(crew.installation, run.batch)
-    aside = run.place.with_name(f".{run.place.name}.again")
+    aside = aside_of(run.place)
     try:
         await asyncio.to_thread(_tidy, aside, ())
         await run.channel.write_part(ticket, part.number, pieces, aside)
@@ -283,6 +286,11 @@ async def _mend_part(run: _Run, part: Part) -> None:
     finally:
         await asyncio.to_thread(shutil.rmtree, aside, ignore_errors=True)
     log.info("batch.part_mended", batch=run.batch.id, part=part.number)
+
+
+def aside_of(place: Path) -> Path:
+    """Where parts of a batch are made again, beside its own folder."""
+    return place.with_name(f".{place.name}.again")
 
 
 def _again(run: _Run, part: Part, made: Mapping[int, Outbound]) -> list[Piece]:

@@ -8,6 +8,7 @@ import pytest
 from gateway.rendering import RenderPool
 from gateway.storage.database import Database
 from tests.api.house import House
+from tests.api.paper_house import let_print
 
 
 @pytest.fixture
@@ -47,6 +48,12 @@ async def rendering_house(sqlite_db: Database) -> AsyncIterator[House]:
         made = House(sqlite_db, pool)
         made.set_clock()
         yield made
+
+
+@pytest.fixture
+def paper_house(rendering_house: House, tmp_path: Path) -> House:
+    """A house that prints, with the real channel for post."""
+    return let_print(rendering_house, tmp_path)
 
 
 @pytest.fixture(scope="session")

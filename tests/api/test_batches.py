@@ -9,6 +9,7 @@ import pytest
 
 from gateway.services import claim, sealing
 from gateway.services.printing import File
+from gateway.storage import recipients
 from tests.api.house import House
 
 PLACE = {"street": "Via Roma 1", "city": "Torino", "country": "IT", "postcode": "10121"}
@@ -27,20 +28,23 @@ def gather(house: House, *ids: str) -> None:
             claim.claim(tx, house.installation, "postal", place, worker="w", lease=timedelta(seconds=60), limit=10)
 
 
-def write_files(house: House, public_id: str, folder: Path) -> None:
+def write_files(house: House, public_id: str, folder: Path, *, finished: bool = True) -> None:
     """What the worker does with a closed batch."""
     (folder / "letters.pdf").write_bytes(b"%PDF-1.7 letters")
     digest = hashlib.sha256(b"%PDF-1.7 letters").hexdigest()
     file = File(name="letters.pdf", media_type="application/pdf", records=2, sha256=digest, bytes=16)
     (folder / "notes.txt").write_text("not of the batch")
     with house.db.transaction() as tx:
+        sealing.begin(tx, public_id, folder)
         keys = sealing.take(tx, house.installation, public_id, None, 100).keys
-        numbers = tuple((key, sequence, 0) for sequence, key in enumerate(keys, start=1))
+        places = {key: recipients.addresses_of(tx, key.recipient_id)[0].id for key in keys}
+        numbers = tuple((key, sequence, places[key]) for sequence, key in enumerate(keys, start=1))
         part = sealing.Written(
             number=1, first_sequence=1, last_sequence=len(keys), numbers=numbers, seeds=(), files=(file,)
         )
         assert sealing.seal(tx, public_id, part) == set()
-        sealing.finish(tx, public_id, folder, (), sealing.totals(tx, public_id))
+        if finished:
+            sealing.finish(tx, public_id, folder, (), sealing.totals(tx, public_id))
 
 
 async def only_batch(client: Any) -> str:
@@ -142,6 +146,15 @@ async def test_only_the_files_of_the_batch_are_given_out(small_house: House, tmp
         write_files(small_house, path.rpartition("/")[2], tmp_path)
         assert (await client.get(f"{path}/files/{name}")).status_code == 404
         (tmp_path / "letters.pdf").unlink()
+        assert (await client.get(f"{path}/files/letters.pdf")).status_code == 404
+
+
+async def test_a_part_is_given_out_when_the_whole_batch_is_written(small_house: House, tmp_path: Path) -> None:
+    gather(small_house)
+    async with small_house.client("batches:write", "batches:read") as client:
+        path = await only_batch(client)
+        await client.post(f"{path}:close")
+        write_files(small_house, path.rpartition("/")[2], tmp_path, finished=False)
         assert (await client.get(f"{path}/files/letters.pdf")).status_code == 404
 
 

@@ -139,6 +139,16 @@ async def test_whoever_guesses_codes_has_to_wait(small_house: House) -> None:
         assert (await till.post("/v1/coupons:redeem", json={"code": code}, headers=keyed(1))).status_code == 200
 
 
+async def test_whoever_guesses_very_often_at_once_gets_no_more_answers(small_house: House) -> None:
+    guesses = [new_code() for _ in range(MOST["unknown"] * 5)]
+    async with small_house.client("coupons:read") as guesser:
+        looks = (guesser.post("/v1/coupons:validate", json={"code": code}) for code in guesses)
+        visits = (guesser.get(f"/r/{code}") for code in guesses)
+        for tries in (looks, visits):
+            throttled = [answer.status_code == 429 for answer in await asyncio.gather(*tries)]
+            assert throttled.count(False) == MOST["unknown"]
+
+
 async def test_a_slip_of_the_finger_is_forgiven_more_often_than_a_guess(small_house: House) -> None:
     async with small_house.client("coupons:read") as till:
         for _ in range(MOST["mistyped"]):

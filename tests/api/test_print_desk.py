@@ -3,19 +3,12 @@
 import shutil
 from collections.abc import AsyncIterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import structlog
 from PIL import Image
 
-from channels.postal import PostalChannel
-from gateway.api.application import build
-from gateway.contract import Context
-from gateway.registry import Guarded, Installed, Registry
-from tests.api.house import NOW, PUBLIC_URL, House
+from tests.api.house import PUBLIC_URL, House
 from tests.api.test_server import serving
 
 CHROMIUM = shutil.which("chromium")
@@ -31,38 +24,6 @@ PERSON = {
     ],
 }
 DRAFT = {"channel": "postal", "content": {"it": PARTS}, "default_locale": "it", "recipient": PERSON, "offer": "w15"}
-
-
-@pytest.fixture
-def paper_house(rendering_house: House, tmp_path: Path) -> House:
-    """A house that prints."""
-    table = {
-        "sender_name": "Bottega Esempio",
-        "sender_address": ["Via Esempio 9", "00100 Roma"],
-        "sender_country": "IT",
-    }
-    log: Any = structlog.get_logger()
-    context = Context(http=None, now=lambda: NOW, log=log, files=tmp_path, hook_url="")  # type: ignore[arg-type]
-    channel = PostalChannel(msgspec.convert(table, PostalChannel.config_type), context)
-    guarded = Guarded(channel, log)
-    installed = Installed(
-        kind="postal",
-        capabilities=channel.capabilities,
-        source="tests",
-        version="1",
-        channel=guarded,
-        published=guarded.published,
-    )
-    replace = msgspec.structs.replace
-    rendering_house.installation = replace(rendering_house.installation, channels={"postal": channel.capabilities})
-    rendering_house.rooms = replace(
-        rendering_house.rooms,
-        installation=rendering_house.installation,
-        registry=Registry(ready={"postal": installed}, broken={}, faults={}),
-    )
-    rendering_house.app = build(rendering_house.rooms)
-    rendering_house.add_offer(valid_for="PT72H")
-    return rendering_house
 
 
 async def test_a_draft_is_drawn_as_it_would_be_printed(paper_house: House) -> None:

@@ -326,6 +326,22 @@ async def test_an_address_that_is_pasted_is_the_code_in_it(desk: Desk) -> None:
     await desk.tab.get_by_role("heading", name="15 % su tutto ✂").wait_for()
 
 
+async def test_minor_units_are_those_of_the_standard_whatever_the_browser_prefers_to_show(desk: Desk) -> None:
+    code = desk.coupon(currency="HUF", min_order_minor=1_250_050)
+    await desk.open()
+    # A code of something else, with what no address may hold, is none of ours and breaks nothing.
+    await desk.type_code("https://shop.example/r/%E0%A4%A/1")
+    await desk.told("✗ Not valid")
+    await desk.type_code(code)
+    await desk.tab.get_by_role("heading", name="15 % su tutto ✂").wait_for()
+    assert "12.500,50" in await desk.field("facts").inner_text()
+    await desk.tab.get_by_label("Order value").fill("12600")
+    await desk.press("Redeem")
+    await desk.told("✓ Redeemed")
+    assert [(use.order_minor, use.currency) for use in desk.uses(code)] == [(1_260_000, "HUF")]
+    assert desk.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_what_came_of_it_is_read_in_the_light_and_in_the_dark(desk: Desk, scheme: str) -> None:
     await desk.tab.emulate_media(color_scheme=scheme)

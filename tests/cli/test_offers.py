@@ -52,6 +52,18 @@ def test_a_file_that_makes_no_offer_is_told_with_where(shell: Shell, name: str, 
     assert told in shell.refused("offer", "make", str(file))
 
 
+def test_money_is_listed_as_people_write_it(shell: Shell) -> None:
+    euros = {"key": "rabatt-5", "title": "5 € Rabatt", "kind": "amount", "value": 500, "currency": "EUR"}
+    yen = {"key": "en", "title": "500円", "kind": "amount", "value": 500, "currency": "JPY", "budget_minor": 90_000}
+    for wanted in (euros, yen):
+        file = shell.place.folder / "offer.json"
+        file.write_bytes(msgspec.json.encode(wanted))
+        shell.told("offer", "make", str(file))
+    listed = shell.told("offer", "list")
+    for cell in ("amount 5.00 EUR", "amount 500 JPY", "90000 JPY"):
+        assert cell in listed
+
+
 def test_codes_come_in_once_from_any_kind_of_file(cinema: Shell) -> None:
     plain, table = cinema.place.folder / "codes.txt", cinema.place.folder / "codes.csv"
     plain.write_text("KINO-1\nKINO-2\n", encoding="utf-8")

@@ -78,6 +78,14 @@ def test_a_batch_is_closed_written_listed_and_copied(shell: Shell, press: Press,
     assert "Wake [bold] Łucja" in listed, "a name is a name, not markup"
 
 
+def test_a_batch_is_written_where_its_copy_cannot_be(shell: Shell, press: Press, tmp_path: Path) -> None:
+    batch_id = press.gather("c-1")
+    (tmp_path / "stick").write_text("no folder")
+    told = shell.refused("postal", "export", batch_id, "--to", str(tmp_path / "stick" / "prints"))
+    assert f"but not copied to {tmp_path / 'stick' / 'prints' / batch_id}: " in told
+    assert press.batches()[0].state == "exported"
+
+
 def test_a_batch_that_is_exported_keeps_its_files(shell: Shell, press: Press) -> None:
     batch_id = press.gather("c-1")
     told = shell.told("postal", "export", batch_id)

@@ -65,6 +65,12 @@ def use(code: str, number: int | str, **fields: Any) -> dict[str, Any]:
     return {"till": "kasa-3", "line": number, "code": code, "at": at.isoformat(), "place": "Łódź 🧺"} | order | fields
 
 
+def test_a_list_that_cannot_be_written_says_where(shell: Shell, counter: Counter) -> None:
+    told = shell.refused("till", "list", "--to", str(counter.folder / "ключ" / "list.ndjson"))
+    assert str(counter.folder / "ключ") in told
+    assert "No such file or directory" in told
+
+
 def test_a_list_is_written_and_codes_are_looked_up_in_it_without_the_database(shell: Shell, counter: Counter) -> None:
     code = counter.codes["c-1"]
     told = shell.told("till", "list", "--to", str(counter.list), "--offer", "w15")

@@ -28,6 +28,9 @@ def offer(**fields: Any) -> Offer:
         ({"valid_until": "2026-11-21T00:00:00Z"}, NOW + 12 * HOUR),
         ({"valid_for": "PT72H", "valid_until": "2026-11-21T00:00:00Z"}, NOW + 12 * HOUR),
         ({"valid_for": "PT1H", "valid_until": "2026-11-21T00:00:00Z"}, NOW + HOUR),
+        ({"valid_for": "PT72H", "valid_from": "2026-11-19T00:00:00Z"}, NOW + 72 * HOUR),
+        # Sent four weeks ahead: it must not be over before it begins.
+        ({"valid_for": "PT72H", "valid_from": "2026-12-18T12:00:00Z"}, NOW + (28 * 24 + 72) * HOUR),
     ],
 )
 def test_a_coupon_ends_with_its_span_or_with_the_offer(fields: dict[str, str], ends: datetime | None) -> None:

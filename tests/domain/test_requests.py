@@ -217,6 +217,10 @@ def test_an_audience_is_one_of_three_kinds() -> None:
         (CapRule, {"name": "x", "max": 0, "window": "P1D"}),
         (CapRule, {"name": "x", "max": 1, "window": "P40000D"}),
         (Post, {"lead": "-P1D"}),
+        (
+            Post,
+            {"seeds": [{"name": "Zoë", "street": "Via Roma 1", "postcode": "1012", "city": "Roma", "country": "IT"}]},
+        ),
         (Post, {"transit": "P40000D"}),
         (Policies, {"default_time_zone": "Rome"}),
         (Policies, {"small_job": -1}),

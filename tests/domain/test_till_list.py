@@ -93,6 +93,15 @@ def test_a_list_that_was_cut_short_or_put_together_is_none() -> None:
         look_up([lines[0], other[1], *lines[2:]], keys(), CODES[0])
 
 
+@pytest.mark.parametrize("rounds", [0, -1, 10**9, 2**62])
+def test_a_made_up_header_keeps_no_till_busy(rounds: int) -> None:
+    first, *others = made()
+    forged = first.replace(b'"rounds":1000', f'"rounds":{rounds}'.encode())
+    assert forged != first
+    with pytest.raises(BadList, match="no header"):
+        look_up([forged, *others], keys(), CODES[0])
+
+
 def test_a_list_of_a_former_key_holds_and_one_of_a_stranger_does_not() -> None:
     former = KeyRing(1, {1: b"a" * 32}, b"p" * 32)
     assert look_up(made(ring=former), keys(), CODES[0])[1] is not None

@@ -80,3 +80,17 @@ def test_on_paper_a_code_holds_from_the_letter_box(world: World) -> None:
     until = world.entry(job_id, "ada").coupon_until
     assert until is not None
     assert timedelta(0) <= until - NOW - timedelta(days=2 + 3 + 3) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "became"), [(SHOWS, ("expired", "expired")), ({"text": "Ci vediamo!"}, ("accepted", None))]
+)
+def test_a_reminder_that_shows_a_coupon_goes_out_only_while_that_holds(
+    shop: World, words: dict[str, str], became: tuple[str, str | None]
+) -> None:
+    job_id = shop.run(step("one", **SHOWS), step("two", after="P4D", **words), offer="w15")
+    shop.pump()
+    shop.later(days=4, minutes=1)
+    shop.plan_due()
+    shop.pump()
+    assert shop.state(job_id, "ada", 1) == became

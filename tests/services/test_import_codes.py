@@ -71,6 +71,7 @@ def test_a_code_of_another_offer_is_refused_with_its_line(mall: World) -> None:
         ("AB\u0007CD", "holds a character that cannot be printed"),
         ("AB\u202eCD", "holds a character that cannot be printed"),
         ("AB\ufffdCD", "is not UTF-8"),
+        ("code", "is a heading, and no code"),
         ("XXXX-XXXX-XXXX", "is what previews and test messages show, and nobody's coupon"),
     ],
 )
@@ -114,7 +115,7 @@ def test_csv_has_a_column_of_codes(mall: World) -> None:
         0,
         [(4, "code"), (5, "")],
     )
-    with pytest.raises(csv_rows.BadHeader, match="no column voucher; codes have code"):
+    with pytest.raises(csv_rows.BadHeader, match="voucher; codes have code; the first row names the columns"):
         asyncio.run(read(b"voucher\r\nAAAA-1\r\n"))
 
 

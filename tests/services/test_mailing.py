@@ -121,6 +121,16 @@ def test_on_another_day_than_planned_the_caps_are_asked_for_that_day(world: Worl
     assert slot == done.batch.mailing_at
 
 
+def test_a_card_whose_coupon_is_over_when_it_is_mailed_is_pulled(world: World) -> None:
+    world.offer(valid_for="P20D")
+    job_id = gathered(world, "c-1")
+    batch_id = printed(world)
+    world.later(days=50)
+    with world.db.transaction() as tx:
+        assert mailing.hand_over(tx, world.house, batch_id).pull == (1,)
+    assert world.state(job_id, "c-1", channel="postal") == ("skipped", "expired")
+
+
 @pytest.mark.parametrize(("days", "told"), [(-9, "before the batch was begun"), (90, "more than 60 days ahead")])
 def test_an_odd_mailing_day_is_refused(shop: World, days: int, told: str) -> None:
     gathered(shop, "c-1")

@@ -14,7 +14,7 @@ from gateway.domain.job import JobInput
 from gateway.domain.notices import PoolNews
 from gateway.domain.redemption import Use
 from gateway.domain.words import SendKey
-from gateway.services import explain, import_codes, mailing, printing, redeem, roll_back
+from gateway.services import explain, import_codes, mailing, printing, redeem, roll_back, sealing
 from gateway.services.claim import claim, places_due
 from gateway.services.problems import Invalid
 from gateway.storage import offers, pools
@@ -256,6 +256,28 @@ def test_what_is_on_paper_alone_does_not_hold_until_another_message_shows_it(wor
 
 
 # --- limits
+
+
+def test_a_code_on_paper_that_is_never_printed_goes_to_somebody_else(world: World) -> None:
+    world.people("ada", "bea", addresses=[postal()])
+    world.offer("partner", codes=POOL)
+    bring_in(world, "cine-1", "cine-2")
+    world.run(step(channels=["postal"], **SHOWS), offer="partner")
+    world.pump("postal")
+    with world.db.snapshot() as tx:
+        [batch] = [each.id for each in printing.all_of_them(tx)]
+    assert stock(world) == (2, 0)
+    refused = SendKey(1, 2, 0, 0, "postal")
+    with world.db.transaction() as tx:
+        printing.close(tx, batch)
+    with world.db.transaction() as tx:
+        sealing.refuse(tx, world.house, {refused: "missing-glyph"})
+    assert [row.recipient_id for row in published(world)] == [1]
+    assert stock(world) == (2, 1)
+    world.print_out(batch)
+    with world.db.transaction() as tx:
+        mailing.hand_over(tx, world.house, batch)
+    assert [row.recipient_id for row in published(world)] == [1], "what is printed keeps its code"
 
 
 def test_of_an_offer_with_nothing_left_no_more_is_published(world: World) -> None:

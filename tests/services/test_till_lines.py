@@ -40,7 +40,7 @@ class Market(World):
     def open(self, **offer: Any) -> None:
         self.people("c-1", "c-2", "c-3", "c-4")
         self.offer("w15", **{"valid_for": "PT72H"} | offer)
-        self.job_id = self.run(step("one", **SHOWS), step("two", after="P3D", **SHOWS), offer="w15")
+        self.job_id = self.run(step("one", **SHOWS), step("two", after="P2D", **SHOWS), offer="w15")
         self.codes = _codes(self.pump())
         self.later(days=1)
 
@@ -119,7 +119,7 @@ def test_a_use_counts_as_of_the_hour_in_which_it_was_and_stops_what_waits(market
     entry = market.entry(market.job_id, "c-1")
     assert entry.ended == "redeemed"
     assert market.conflicts() == []
-    market.later(days=3)
+    market.later(days=1, minutes=1)
     market.plan_due()
     assert {each.recipient_id for each in market.pump()} == {"c-2", "c-3", "c-4"}
 

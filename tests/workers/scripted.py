@@ -173,13 +173,7 @@ class Paper(Scripted):
         self._note("parts", f"{ticket.id} {number} {len(pieces)}")
         if (self.context.files / "jam").exists():
             raise ChannelMisconfigured("jam", "the press is jammed")
-        torn = [
-            Refusal(sequence=piece.sequence, code="torn", detail="the paper is torn")
-            for piece in pieces
-            if piece.message.parts["text"] == "torn"
-        ]
-        if torn:
-            raise PiecesRefused(torn)
+        self._refuse_torn(pieces)
         if any(piece.message.parts["text"] == "stray" for piece in pieces):
             raise PiecesRefused([Refusal(sequence=0, code="stray", detail="no piece of this batch")])
         lines = "".join(f"{piece.sequence} {_told(piece)}\n" for piece in pieces)
@@ -199,11 +193,21 @@ class Paper(Scripted):
         return [_file(folder / "papers.txt", told, 0)]
 
     def write_proof(self, ticket: BatchTicket, pieces: Sequence[Piece], target: Path) -> PrintFile:
+        self._refuse_torn(pieces)
         lines = [f"{_told(piece)} {piece.message.coupon and piece.message.coupon.code}" for piece in pieces]
         return _file(target, "%PDF\n" + "\n".join(lines), len(pieces))
 
     def picture(self, message: Outbound) -> bytes:
         return b"\x89PNG\r\n\x1a\n" + _told(Piece(sequence=1, message=message)).encode()
+
+    def _refuse_torn(self, pieces: Sequence[Piece]) -> None:
+        torn = [
+            Refusal(sequence=piece.sequence, code="torn", detail="the paper is torn")
+            for piece in pieces
+            if piece.message.parts["text"] == "torn"
+        ]
+        if torn:
+            raise PiecesRefused(torn)
 
     def _pass_on(self, pieces: Sequence[Any]) -> None:
         """Let a test do something while a part is written: that ends when the file `go` is there."""

@@ -5,14 +5,15 @@ import hashlib
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.contract import Capabilities, Part
+from gateway.contract import Capabilities, ChannelMisconfigured, Part
 from gateway.domain.post import Post, Seed
-from gateway.services import mailing, printing, privacy, proof
+from gateway.services import housekeeping, mailing, printing, privacy, proof
 from gateway.services.printing import Batch
 from gateway.services.problems import Conflict
 from gateway.storage import schema
@@ -122,6 +123,60 @@ async def test_files_wait_for_the_mailing_before_they_go(floor: Floor, tmp_path:
     assert await batcher.remove_files(floor.crew, tmp_path) == 1
 
 
+async def test_who_is_erased_while_other_parts_are_written_has_the_files_removed_too(
+    floor: Floor, tmp_path: Path
+) -> None:
+    _, batch_id = await closed_batch(floor, MANY)
+
+    def erase(told: Progress) -> None:
+        if told.parts == 1:
+            with floor.db.transaction() as tx:
+                privacy.erase(tx, floor.world.house, "c-2", "erased-1", "test")
+
+    await export(floor, batch_id, tmp_path, tell=erase)
+    floor.world.later(days=1)
+    with floor.db.transaction() as tx:
+        assert mailing.hand_over(tx, floor.world.house, batch_id).pull == (2,)
+        mailing.mailed(tx, floor.world.house, batch_id)
+        printing.forget_files(tx, floor.world.house)
+    assert await batcher.remove_files(floor.crew, tmp_path) == 1
+
+
+async def test_a_batch_that_is_thrown_away_half_written_leaves_no_files(floor: Floor, tmp_path: Path) -> None:
+    _, batch_id = await closed_batch(floor, MANY)
+
+    def cancel(told: Progress) -> None:
+        with floor.db.transaction() as tx:
+            printing.cancel(tx, floor.world.house, batch_id, "test")
+
+    with pytest.raises(Conflict, match="cancelled"):
+        await export(floor, batch_id, tmp_path, tell=cancel)
+    assert (tmp_path / batch_id).exists()
+    (tmp_path / f".{batch_id}.again").mkdir()
+    assert await batcher.remove_files(floor.crew, tmp_path) == 1
+    assert not any(path.name.endswith((batch_id, ".again")) for path in tmp_path.iterdir())
+
+
+async def test_files_that_another_process_writes_or_that_stay_are_not_told_to_be_removed(
+    floor: Floor, tmp_path: Path
+) -> None:
+    _, batch_id = await closed_batch(floor, {"c-1": "ok"})
+    await export(floor, batch_id, tmp_path)
+    with floor.db.transaction() as tx:
+        printing.cancel(tx, floor.world.house, batch_id, "test")
+        housekeeping.take_lead(tx, f"print:{batch_id}", "w-2", timedelta(minutes=1))
+    assert await batcher.remove_files(floor.crew, tmp_path) == 0
+    with floor.db.transaction() as tx:
+        housekeeping.release_lead(tx, f"print:{batch_id}", "w-2")
+    (tmp_path / batch_id).rename(tmp_path / "elsewhere")
+    (tmp_path / batch_id).symlink_to(tmp_path / "elsewhere")
+    assert await batcher.remove_files(floor.crew, tmp_path) == 0
+    assert list((tmp_path / "elsewhere").iterdir())
+    (tmp_path / batch_id).unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / batch_id)
+    assert await batcher.remove_files(floor.crew, tmp_path) == 1
+
+
 async def test_another_process_goes_on_behind_the_last_sealed_part_on_another_machine(
     floor: Floor, tmp_path: Path
 ) -> None:
@@ -152,6 +207,25 @@ async def test_seeds_stand_first_last_and_in_between_and_on_no_ledger(world: Wor
         assert floor.states(job_id) == {("batched", None): 2}
         (tmp_path / "prints" / batch_id / "part1.txt").unlink()
         assert sums(await export(floor, batch_id, tmp_path / "prints")) == before
+
+
+async def test_what_cannot_be_printed_at_all_says_why(world: World, tmp_path: Path) -> None:
+    async with crew_for(world.db, tmp_path, tables={"paper": {}}, post=Post(seeds=SEEDS[:1])) as crew:
+        world.house = crew.installation
+        floor = Floor(world, crew, tmp_path / "channels")
+        world.people("c-1", grants=["paper"])
+        world.run(step(channels=["paper"], text="torn"), offer=None)
+        while await batcher.gather(crew, "paper"):
+            pass
+        [batch] = all_batches(floor)
+        with floor.db.snapshot() as tx:
+            laid = proof.lay_out(tx, world.house, batch.id, 1)
+        channel = crew.registry.ready["paper"].channel
+        with pytest.raises(Conflict, match="can be printed: torn: the paper is torn"):
+            await proof.write(crew.pool, channel, world.house, laid, tmp_path / "proof.pdf")
+        close(floor, batch.id)
+        with pytest.raises(ChannelMisconfigured, match="Ufficio Łódź cannot be printed: torn: the paper is torn"):
+            await export(floor, batch.id, tmp_path / "prints")
 
 
 async def test_a_letter_box_gets_one_piece_of_an_offer_for_its_best_customer(world: World, tmp_path: Path) -> None:
@@ -214,6 +288,17 @@ async def test_a_proof_shows_the_longest_name_and_each_language_and_codes_that_n
     await proof.write(floor.crew.pool, channel, world.house, laid, tmp_path / "proof.pdf")
     told = (tmp_path / "proof.pdf").read_text().splitlines()[1:]
     assert told == [f"{id} XXXX-XXXX-XXXX" for id in ("c-1", "c-3", "c-4")]
+
+
+async def test_a_proof_shows_nobody_who_objected(floor: Floor, tmp_path: Path) -> None:
+    world = floor.world
+    _, batch_id = await closed_batch(floor, MANY)
+    world.consents("withdrawn", "c-1", channel="paper")
+    await export(floor, batch_id, tmp_path)
+    world.consents("withdrawn", "c-2", channel="paper")
+    with floor.db.snapshot() as tx:
+        laid = proof.lay_out(tx, world.house, batch_id, 2)
+    assert [draft.context.recipient.external_id for draft in laid.drafts.drafts] == ["c-3", "c-4"]
 
 
 async def test_a_killed_export_goes_on_where_it_was_and_comes_out_the_same(tmp_path: Path) -> None:

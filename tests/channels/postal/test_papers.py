@@ -1,5 +1,6 @@
 """The papers of a batch: made from the parts' own files, and only where everything adds up."""
 
+import csv
 import hashlib
 import shutil
 import subprocess
@@ -148,6 +149,16 @@ def _unpacked(path: Path) -> bytes:
     if path.suffix == ".pdf":
         return " ".join(page.extract_text() for page in pypdf.PdfReader(path).pages).encode()
     return path.read_bytes()
+
+
+@pytest.mark.parametrize("formula", ["\uff1d1+1", "\uff20SUM(A1)", " =1+1", "\n-1", "' =1+1"])
+def test_a_formula_in_full_width_or_behind_white_space_is_none_either(tmp_path, formula):
+    """An address that the print shop sets itself may have signs that our typeface lacks."""
+    row = [formula, *[""] * (len(COLUMNS) - 1)]
+    write_csv([row], ";", tmp_path / "m.csv")
+    with (tmp_path / "m.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert list(csv.reader(stream, delimiter=";"))[1][0] == f"'{formula}"
+    assert list(read_csv(tmp_path / "m.csv", ";")) == [row]
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "'=1+1"])

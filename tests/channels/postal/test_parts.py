@@ -259,3 +259,42 @@ def test_a_disk_that_is_full_is_told_as_such_and_no_half_file_stays(tmp_path):
     with pytest.raises(ChannelMisconfigured, match=r"not-written: .*No space left"), Shelf(tmp_path) as shelf:
         shelf.add("one.pdf", "application/pdf", write)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_part_that_the_disk_has_no_room_for_is_told_and_ends_no_process(tmp_path):
+    """In a process of its own: qpdf would end it."""
+    script = (
+        "import pathlib, resource, sys\n"
+        "from gateway.contract import ChannelMisconfigured\n"
+        "from tests.channels.postal.conftest import a_config, a_message, a_ticket, pieces_of, print_parts\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "try:\n"
+        "    print_parts(a_config(), a_ticket(), pieces_of([a_message()]), pathlib.Path(sys.argv[1]))\n"
+        "except ChannelMisconfigured as error:\n"
+        "    print(error.code)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    ended = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "not-written\n"), ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("room_bytes", [3_000, 7_000, 9_000])
+def test_papers_that_the_disk_has_no_room_for_are_told_and_leave_nothing_beside_the_parts(tmp_path, room_bytes):
+    script = (
+        "import pathlib, resource, sys\n"
+        "from channels.postal.papers import write_papers\n"
+        "from gateway.contract import BatchTotals, ChannelMisconfigured\n"
+        "from tests.channels.postal.conftest import a_config, a_message, a_ticket, pieces_of, print_parts\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "parts = print_parts(a_config(), a_ticket(), pieces_of(map(a_message, range(1, 60))), folder)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))\n"
+        "try:\n"
+        "    write_papers(a_config(), a_ticket(), BatchTotals(gathered=59, printed=59), parts, folder)\n"
+        "except ChannelMisconfigured as error:\n"
+        "    print(error.code)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path), str(room_bytes)]
+    ended = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "not-written\n"), ended.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["B0427_part0001.csv", "B0427_part0001.pdf"]

@@ -111,7 +111,11 @@ function forget() {
 // A code as it was typed; of the address in a QR code, the code in it.
 function codeIn(text) {
   const found = /^https?:\/\/[^/]+(?:\/.*)?\/r\/([^/?#]+)/i.exec(text.trim());
-  return found ? decodeURIComponent(found[1]) : text.trim();
+  try {
+    return found ? decodeURIComponent(found[1]) : text.trim();
+  } catch {
+    return text.trim(); // An address of something else, written as none may be.
+  }
 }
 
 function nextCode() {
@@ -358,11 +362,20 @@ function element(name, text) {
   return made;
 }
 
-const digitsOf = (currency) => new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+// Digits of the minor units as ISO 4217 has them, like the gateway: browsers leave out units that nobody pays with.
+const DIGITS = Object.entries({
+  0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+  3: "BHD IQD JOD KWD LYD OMR TND",
+  4: "CLF UYW",
+});
+
+const digitsOf = (currency) => Number(DIGITS.find(([, codes]) => codes.includes(currency))?.[0] ?? 2);
 
 function money(minor, currency) {
   if (!currency) return String(minor);
-  return new Intl.NumberFormat(navigator.language, { style: "currency", currency }).format(minor / 10 ** digitsOf(currency));
+  const digits = digitsOf(currency);
+  const shown = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(navigator.language, shown).format(minor / 10 ** digits);
 }
 
 // 12,50 and 12.50 are 1250 cents. 1.000 is refused: nobody knows which of the two it means.
