@@ -51,7 +51,8 @@ def import_(kind: bulk.Kind, file: Path, shape: str | None, folder: Path) -> Non
     \b
     recipients    id, name, locale, time_zone, country, email, phone,
                   addressee, company, care_of, street, street2, postcode,
-                  city, region, postal_country, attr.KEY, and attr.KEY:number for numbers
+                  city, region, postal_country, attr.KEY, and
+                  attr.KEY:number for numbers
     consents      recipient, channel, purpose, action, at, source,
                   text_version, evidence.KEY
     activities    recipient, kind, at, id, amount_minor, currency, data.KEY,

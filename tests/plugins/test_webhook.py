@@ -73,7 +73,7 @@ async def test_the_service_learns_all_that_it_needs(channel, service, outbound, 
         "purpose": "marketing",
         "title": "Łódź",
         "body": "Ждём вас 🎁 שלום",
-        "coupon": {"code": "7K3M-Q2WX-9RTA", "offer": "comeback", "title": "−20%", "valid_until": None},
+        "coupon": {"code": "7K3M-Q2WX-9RTA", "offer": "comeback", "title": "−20%", "valid_until": None, "url": None},
         "expires_at": "2026-03-09T00:00:00Z",
     }
 
